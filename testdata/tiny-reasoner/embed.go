@@ -1,0 +1,16 @@
+// Package tinyreasoner embeds the default model: a small Qwen3-architecture
+// model that really reasons before it answers. train/README.md tells how it
+// was made; golden.json holds exact outputs computed by transformers.
+package tinyreasoner
+
+import "embed"
+
+// FS holds the model folder as `reasond serve FOLDER` expects one on disk.
+//
+//go:embed config.json generation_config.json tokenizer.json tokenizer_config.json chat_template.jinja model.safetensors
+var FS embed.FS
+
+// Golden is golden.json: prompts, token ids and greedy outputs to test against.
+//
+//go:embed golden.json
+var Golden []byte
