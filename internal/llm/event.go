@@ -1,0 +1,28 @@
+package llm
+
+// EventKind says what an Event carries.
+type EventKind uint8
+
+const (
+	EventReasoning EventKind = iota // Text is reasoning
+	EventContent                    // Text is content
+	EventFinish                     // Finish and Usage are set; the choice's last event
+)
+
+// Event is the pipeline's output: what a user sees, in order, before any
+// dialect gives it a shape.
+type Event struct {
+	Choice int
+	Kind   EventKind
+	Text   string // never empty but for EventFinish
+	Finish *Finish
+	Usage  *Usage // this choice's tokens; on EventFinish
+}
+
+// Usage counts tokens. Completion includes Reasoning; Prompt includes Cached.
+type Usage struct {
+	Prompt     int
+	Cached     int
+	Completion int
+	Reasoning  int // tokens of reasoning text, markers excluded
+}

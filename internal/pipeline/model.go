@@ -1,0 +1,47 @@
+// Package pipeline is one request's life: render the chat, encode the prompt,
+// submit it, decode tokens to text, parse text to segments, match stop strings,
+// and hand out events. It knows no HTTP and no device. pipeline.go reads top
+// to bottom; model.go is what a loaded model consists of.
+package pipeline
+
+import (
+	"time"
+
+	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/prompt"
+	"github.com/reasond/reasond/internal/tokenizer"
+)
+
+// Model is everything needed to answer for one served model. It is immutable
+// once built and safe for concurrent use.
+type Model struct {
+	Name    string   // the served name that answers carry
+	Aliases []string // further names that requests may use
+	Created time.Time
+
+	Engine    Engine
+	Renderer  *prompt.Renderer
+	Tokenizer *tokenizer.Tokenizer
+	Parser    *reasoning.Descriptor // nil: everything is content
+
+	Defaults   llm.SamplingParams // server flags over generation_config.json over OpenAI's
+	MaxContext int                // prompt and output tokens of one choice
+	EOS        []int32            // generation_config, config and tokenizer together
+}
+
+// Request is a validated chat request. Sampling starts from Model.Defaults.
+type Request struct {
+	ID       string
+	Chat     llm.Chat
+	Effort   string // reasoning_effort, "" if not given
+	N        int
+	Sampling llm.SamplingParams // MaxTokens 0: what the context leaves
+	Stop     []string           // stop strings; inert in reasoning
+	// IncludeStop keeps a matched stop string in the content.
+	IncludeStop       bool
+	SeparateReasoning bool
+	StreamReasoning   bool // false: one reasoning event, when the block ends
+	KeepSpecial       bool // skip_special_tokens=false: control tokens stay in content
+	Tenant, Salt      string
+}
