@@ -42,11 +42,15 @@ type Sample struct {
 
 // Sampled is a sampled token. Logprob is the natural log of its probability
 // under the unmodified logits (temperature 1, no penalties), as vLLM reports
-// it; it and Top are only set when the slot asks for log-probabilities.
+// it; it and Top are only set when the slot asks for log-probabilities. Top's
+// storage is reused: copy it before the next Forward. Err says that this row
+// could not be sampled (its logits hold a NaN, its mask allows nothing); Token
+// is 0 then and only this row's request fails.
 type Sampled struct {
 	Token   int32
 	Logprob float32
 	Top     []llm.TokenLogprob
+	Err     error
 }
 
 // Slot is a sequence's persistent sampling state on the device. The device
