@@ -1,0 +1,339 @@
+// Package scripted is an engine whose answers are written down beforehand. It
+// stands where the batching engine stands, keeps the same law (one Finish a
+// choice, whatever happens) and has the same limits (slots, a bounded queue),
+// so that everything above the engine can be tested without a model: faults,
+// stalls, slow steps and disconnects at a chosen place.
+package scripted
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/reasond/reasond/internal/llm"
+)
+
+// Step is what a choice does in one step.
+type Step struct {
+	IDs   []int32         // tokens that the step yields; or
+	Text  string          // text, as a remote engine would
+	Wait  <-chan struct{} // hold the step until it is closed
+	Err   error           // the step fails: the choice ends with FinishError
+	Panic bool            // the step panics; recovered as a device fault is
+}
+
+// Config describes the engine. The zero value of every limit is a usable one.
+type Config struct {
+	// Script gives a choice's steps; after the last one the choice finishes
+	// with End. It is called once a choice.
+	Script func(req *llm.Request, choice int) []Step
+	// End is the finish after the last step; default: stop by EOS id -1.
+	End llm.Finish
+
+	StepTime   time.Duration // pause before each step
+	Slots      int           // requests that run at once; default 1024
+	Queue      int           // requests that may wait; default: as many as Slots
+	MaxContext int           // default 4096
+	Caps       llm.Caps      // default: takes ids
+}
+
+// Engine implements pipeline.Engine.
+type Engine struct {
+	cfg   Config
+	slots chan struct{}
+	done  chan struct{}
+	wg    sync.WaitGroup
+
+	mu      sync.Mutex
+	stopped bool
+	stats   llm.Stats
+}
+
+// New starts an engine; it needs no goroutine until a request comes.
+func New(cfg Config) *Engine {
+	if cfg.Slots == 0 {
+		cfg.Slots = 1024
+	}
+	if cfg.Queue == 0 {
+		cfg.Queue = cfg.Slots
+	}
+	if cfg.MaxContext == 0 {
+		cfg.MaxContext = 4096
+	}
+	if cfg.End.Reason == "" {
+		cfg.End = llm.Finish{Reason: llm.FinishStop, StopID: -1}
+	}
+	if cfg.Caps == (llm.Caps{}) {
+		cfg.Caps = llm.Caps{IDs: true, Text: true}
+	}
+	cfg.Caps.MaxContext = cfg.MaxContext
+	return &Engine{cfg: cfg, slots: make(chan struct{}, cfg.Slots), done: make(chan struct{})}
+}
+
+// Texts scripts the same text for every request, cut into pieces of n bytes.
+func Texts(text string, n int) func(*llm.Request, int) []Step {
+	return func(*llm.Request, int) []Step {
+		var steps []Step
+		for rest := text; rest != ""; {
+			k := min(n, len(rest))
+			steps, rest = append(steps, Step{Text: rest[:k]}), rest[k:]
+		}
+		return steps
+	}
+}
+
+// IDs scripts the same tokens for every request, one a step.
+func IDs(ids []int32) func(*llm.Request, int) []Step {
+	return func(*llm.Request, int) []Step {
+		steps := make([]Step, len(ids))
+		for i := range ids {
+			steps[i].IDs = ids[i : i+1]
+		}
+		return steps
+	}
+}
+
+func (e *Engine) Caps() llm.Caps { return e.cfg.Caps }
+
+func (e *Engine) Stats() llm.Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.stats
+	s.PagesTotal, s.PagesFree = e.cfg.Slots, e.cfg.Slots-s.Running
+	s.LastStep = time.Now().UnixNano()
+	return s
+}
+
+// Close ends every stream with FinishAbort and waits.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	if !e.stopped {
+		e.stopped = true
+		close(e.done)
+	}
+	e.mu.Unlock()
+	e.wg.Wait()
+	return nil
+}
+
+// Submit queues the request; it runs as soon as a slot is free.
+func (e *Engine) Submit(ctx context.Context, req *llm.Request) (llm.Stream, error) {
+	if n := len(req.Prompt.IDs) + req.Sampling.MaxTokens; n > e.cfg.MaxContext {
+		return nil, &llm.Error{Kind: llm.TooLong, Code: "context_length_exceeded", Message: fmt.Sprintf("prompt and max_tokens come to %d tokens; the model takes %d", n, e.cfg.MaxContext)}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		return nil, llm.Errorf(llm.Stopping, "", "the engine has stopped")
+	}
+	if e.stats.Waiting >= e.cfg.Queue {
+		return nil, &llm.Error{Kind: llm.Overloaded, Message: "the queue is full", RetryAfter: time.Second}
+	}
+	e.stats.Waiting++
+	e.stats.PromptTokens += uint64(len(req.Prompt.IDs))
+	ctx, cancel := context.WithCancel(ctx)
+	s := &stream{wake: make(chan struct{}, 1), cancel: cancel, left: req.N, choices: make([]choice, req.N)}
+	e.wg.Add(1)
+	go e.run(ctx, req, s)
+	return s, nil
+}
+
+// run takes the request through queue and steps; all its choices move together.
+func (e *Engine) run(ctx context.Context, req *llm.Request, s *stream) {
+	defer e.wg.Done()
+	defer s.cancel()
+	err := e.admit(ctx)
+	if err != nil {
+		s.finishAll(llm.Finish{Reason: llm.FinishAbort, StopID: -1, Err: err})
+		return
+	}
+	defer e.release()
+	scripts := make([][]Step, req.N)
+	for c := range scripts {
+		scripts[c] = e.cfg.Script(req, c)
+	}
+	for i := 0; s.running() > 0; i++ {
+		for c := range scripts {
+			fin := e.step(ctx, req, s, c, i, scripts[c])
+			if fin != nil {
+				s.finish(c, *fin)
+			}
+		}
+	}
+}
+
+func (e *Engine) admit(ctx context.Context) error {
+	var err error
+	select {
+	case e.slots <- struct{}{}:
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-e.done:
+		err = errStopping
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stats.Waiting--
+	if err == nil {
+		e.stats.Running++
+	}
+	return err
+}
+
+func (e *Engine) release() {
+	<-e.slots
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stats.Running--
+}
+
+var errStopping = llm.Errorf(llm.Stopping, "", "the server is stopping")
+
+// step runs step i of one choice and says how it ended, if it did.
+func (e *Engine) step(ctx context.Context, req *llm.Request, s *stream, c, i int, script []Step) (fin *llm.Finish) {
+	if s.choice(c).ended {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			fin = &llm.Finish{Reason: llm.FinishError, StopID: -1, Err: fmt.Errorf("step panicked: %v", p)}
+		}
+	}()
+	var step Step
+	if i < len(script) {
+		step = script[i]
+	}
+	if err := e.pause(ctx, step.Wait); err != nil {
+		return &llm.Finish{Reason: llm.FinishAbort, StopID: -1, Err: err}
+	}
+	switch state := s.choice(c); {
+	case state.stopped:
+		return &llm.Finish{Reason: llm.FinishStop, StopID: -1, StopText: state.match}
+	case step.Panic:
+		panic("scripted fault")
+	case step.Err != nil:
+		return &llm.Finish{Reason: llm.FinishError, StopID: -1, Err: step.Err}
+	case i >= len(script):
+		end := e.cfg.End
+		return &end
+	}
+	s.push(llm.Delta{Choice: c, IDs: step.IDs, Text: step.Text})
+	e.mu.Lock()
+	e.stats.Steps++
+	e.stats.OutputTokens += uint64(max(1, len(step.IDs)))
+	e.mu.Unlock()
+	if i+1 == req.Sampling.MaxTokens {
+		return &llm.Finish{Reason: llm.FinishLength, StopID: -1}
+	}
+	return nil
+}
+
+func (e *Engine) pause(ctx context.Context, wait <-chan struct{}) error {
+	var timer <-chan time.Time
+	if e.cfg.StepTime > 0 {
+		t := time.NewTimer(e.cfg.StepTime)
+		defer t.Stop()
+		timer = t.C
+	}
+	for wait != nil || timer != nil {
+		select {
+		case <-wait:
+			wait = nil
+		case <-timer:
+			timer = nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-e.done:
+			return errStopping
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.done:
+		return errStopping
+	default:
+		return nil
+	}
+}
+
+// stream is an append-only mailbox with a wake-up.
+type stream struct {
+	wake   chan struct{}
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	box     []llm.Delta
+	choices []choice
+	left    int // choices without a Finish
+}
+
+type choice struct {
+	ended   bool
+	stopped bool   // the pipeline found
+	match   string // this stop string
+}
+
+func (s *stream) Recv(ctx context.Context) ([]llm.Delta, error) {
+	for {
+		s.mu.Lock()
+		box, left := s.box, s.left
+		s.box = nil
+		s.mu.Unlock()
+		if len(box) > 0 {
+			return box, nil
+		}
+		if left == 0 {
+			return nil, io.EOF
+		}
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (s *stream) Stop(c int, match string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.choices[c].stopped, s.choices[c].match = true, match
+}
+
+func (s *stream) Close() { s.cancel() }
+
+func (s *stream) push(d llm.Delta) {
+	s.mu.Lock()
+	s.box = append(s.box, d)
+	if d.Finish != nil {
+		s.choices[d.Choice].ended = true
+		s.left--
+	}
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *stream) finish(c int, fin llm.Finish) { s.push(llm.Delta{Choice: c, Finish: &fin}) }
+
+func (s *stream) finishAll(fin llm.Finish) {
+	for c := range s.choices {
+		s.finish(c, fin)
+	}
+}
+
+func (s *stream) running() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.left
+}
+
+func (s *stream) choice(c int) choice {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.choices[c]
+}
