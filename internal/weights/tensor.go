@@ -1,0 +1,113 @@
+package weights
+
+import (
+	"fmt"
+
+	"github.com/reasond/reasond/internal/weights/quant"
+)
+
+// DType is the format of a tensor's elements: F32, F16, BF16 or a quantised
+// block format of ggml.
+type DType = quant.DType
+
+// The formats, see package quant.
+const (
+	F32  = quant.F32
+	F16  = quant.F16
+	BF16 = quant.BF16
+	Q8_0 = quant.Q8_0
+	Q4_0 = quant.Q4_0
+	Q4_1 = quant.Q4_1
+	Q5_K = quant.Q5_K
+	Q4_K = quant.Q4_K
+	Q6_K = quant.Q6_K
+)
+
+// Tensor is a matrix or vector of a model file, row-major [rows(out)][cols(in)].
+// A vector is one row. Data usually aliases the mapped file: it is read only
+// and valid until the Model is closed. Its length is always exactly that of
+// the shape.
+type Tensor struct {
+	Name  string
+	DType DType
+	Shape []int // as Hugging Face states it: [out, in] or [n]
+	Data  []byte
+}
+
+// Rows is the number of rows: 1 for a vector; all dimensions but the last
+// multiplied otherwise.
+func (t Tensor) Rows() int {
+	rows := 1
+	for _, n := range t.Shape[:max(len(t.Shape)-1, 0)] {
+		rows *= n
+	}
+	return rows
+}
+
+// Cols is the number of elements in a row, the last dimension.
+func (t Tensor) Cols() int {
+	if len(t.Shape) == 0 {
+		return 1
+	}
+	return t.Shape[len(t.Shape)-1]
+}
+
+// Elements is Rows times Cols.
+func (t Tensor) Elements() int { return t.Rows() * t.Cols() }
+
+// RowBytes is the number of bytes of a row; rows lie back to back.
+func (t Tensor) RowBytes() int {
+	return t.Cols() / t.DType.BlockSize() * t.DType.BlockBytes()
+}
+
+// Row writes the dequantised row i to dst, whose length must be Cols.
+func (t Tensor) Row(dst []float32, i int) {
+	n := t.RowBytes()
+	quant.Dequantise(dst, t.DType, t.Data[i*n:(i+1)*n])
+}
+
+// Float32 is all elements dequantised, row after row, in a new slice.
+func (t Tensor) Float32() []float32 {
+	dst := make([]float32, t.Elements())
+	quant.Dequantise(dst, t.DType, t.Data)
+	return dst
+}
+
+// SliceRows is the view of rows [from, to) of a matrix.
+func (t Tensor) SliceRows(from, to int) (Tensor, error) {
+	if len(t.Shape) != 2 {
+		return Tensor{}, fmt.Errorf("tensor %q: only a matrix has rows to slice, its shape is %v", t.Name, t.Shape)
+	}
+	if from < 0 || to < from || to > t.Shape[0] {
+		return Tensor{}, fmt.Errorf("tensor %q: rows %d to %d are not within its %d", t.Name, from, to, t.Shape[0])
+	}
+	n := t.RowBytes()
+	t.Data = t.Data[from*n : to*n : to*n]
+	t.Shape = []int{to - from, t.Shape[1]}
+	return t, nil
+}
+
+// SliceCols is a copy of columns [from, to) of a matrix, or of elements
+// [from, to) of a vector. Both ends must lie between blocks.
+func (t Tensor) SliceCols(from, to int) (Tensor, error) {
+	cols, block := t.Cols(), t.DType.BlockSize()
+	if from < 0 || to < from || to > cols {
+		return Tensor{}, fmt.Errorf("tensor %q: columns %d to %d are not within its %d", t.Name, from, to, cols)
+	}
+	if from%block != 0 || to%block != 0 {
+		return Tensor{}, fmt.Errorf("tensor %q: columns %d to %d cut a %s block of %d", t.Name, from, to, t.DType, block)
+	}
+	rows, stride := t.Rows(), t.RowBytes()
+	first, last := from/block*t.DType.BlockBytes(), to/block*t.DType.BlockBytes()
+	data := make([]byte, 0, rows*(last-first))
+	for r := range rows {
+		data = append(data, t.Data[r*stride+first:r*stride+last]...)
+	}
+	shape := append([]int(nil), t.Shape...)
+	if len(shape) == 0 {
+		shape = []int{1}
+	}
+	shape[len(shape)-1] = to - from
+	t.Data, t.Shape = data, shape
+	return t, nil
+}
