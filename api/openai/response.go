@@ -1,0 +1,104 @@
+package openai
+
+import "strconv"
+
+// ChatCompletion is the answer that is not streamed. Every member is always
+// present; null and empty say that there is nothing.
+type ChatCompletion struct {
+	ID      string   `json:"id"`     // chatcmpl-…
+	Object  string   `json:"object"` // chat.completion
+	Created int64    `json:"created"`
+	Model   string   `json:"model"`
+	Choices []Choice `json:"choices"`
+	Usage   Usage    `json:"usage"`
+}
+
+// Choice is one whole answer.
+type Choice struct {
+	Index        int          `json:"index"`
+	Message      ReplyMessage `json:"message"`
+	Logprobs     *struct{}    `json:"logprobs"`
+	FinishReason string       `json:"finish_reason"`
+	MatchedStop  *MatchedStop `json:"matched_stop"`
+}
+
+// ChatCompletionChunk is one event of a stream. Members are present as in
+// ChatCompletion; Usage is set in the last chunk only, whose Choices are empty.
+type ChatCompletionChunk struct {
+	ID      string        `json:"id"`
+	Object  string        `json:"object"` // chat.completion.chunk
+	Created int64         `json:"created"`
+	Model   string        `json:"model"`
+	Choices []ChunkChoice `json:"choices"`
+	Usage   *Usage        `json:"usage"`
+}
+
+// ChunkChoice is what one event adds to one choice: its role, some reasoning,
+// some content, or its end; never two of them.
+type ChunkChoice struct {
+	Index        int          `json:"index"`
+	Delta        Delta        `json:"delta"`
+	Logprobs     *struct{}    `json:"logprobs"`
+	FinishReason *string      `json:"finish_reason"`
+	MatchedStop  *MatchedStop `json:"matched_stop"`
+}
+
+// Delta is a piece of a message; texts are never empty strings.
+type Delta struct {
+	Role             *string    `json:"role"`
+	Content          *string    `json:"content"`
+	ReasoningContent *string    `json:"reasoning_content"`
+	Reasoning        *string    `json:"reasoning"`
+	ToolCalls        []ToolCall `json:"tool_calls"`
+}
+
+// MatchedStop is what ended a choice: a token's id, written as a number, or a
+// stop string.
+type MatchedStop struct {
+	ID   int32
+	Text string // not empty: a string matched
+}
+
+// MarshalJSON writes a number or a string.
+func (m MatchedStop) MarshalJSON() ([]byte, error) {
+	if m.Text != "" {
+		return appendString(nil, m.Text), nil
+	}
+	return strconv.AppendInt(nil, int64(m.ID), 10), nil
+}
+
+// Usage counts tokens; CompletionTokens includes the reasoning.
+type Usage struct {
+	PromptTokens            int               `json:"prompt_tokens"`
+	TotalTokens             int               `json:"total_tokens"`
+	CompletionTokens        int               `json:"completion_tokens"`
+	PromptTokensDetails     PromptDetails     `json:"prompt_tokens_details"`
+	CompletionTokensDetails CompletionDetails `json:"completion_tokens_details"`
+}
+
+// PromptDetails says how much of the prompt came from the prefix cache.
+type PromptDetails struct {
+	CachedTokens int `json:"cached_tokens"`
+}
+
+// CompletionDetails says how much of the output was reasoning.
+type CompletionDetails struct {
+	ReasoningTokens int `json:"reasoning_tokens"`
+}
+
+// Model describes a served model.
+type Model struct {
+	ID          string  `json:"id"`
+	Object      string  `json:"object"` // model
+	Created     int64   `json:"created"`
+	OwnedBy     string  `json:"owned_by"`
+	Root        string  `json:"root"` // the model that an alias stands for
+	Parent      *string `json:"parent"`
+	MaxModelLen int     `json:"max_model_len"` // prompt and output tokens
+}
+
+// ModelList is the answer of GET /v1/models.
+type ModelList struct {
+	Object string  `json:"object"` // list
+	Data   []Model `json:"data"`
+}
