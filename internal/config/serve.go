@@ -1,0 +1,200 @@
+package config
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Serve is what `reasond serve` is told. DefaultServe holds the defaults.
+type Serve struct {
+	Model Model
+
+	TensorParallel int // devices that share each layer
+
+	Host       string
+	Port       int    // 0: a free one
+	UDS        string // a Unix socket's path instead of host and port
+	APIKeys    []string
+	APIKeyFile string // a file with one key a line
+	Public     []string
+	Hosts      []string // Host headers that are answered; empty: see internal/server
+
+	ServedNames  []string
+	AnyModelName bool
+
+	MaxQueue     int           // requests that wait; more are refused
+	DrainTimeout time.Duration // how long SIGTERM lets answers finish
+	KeepAlive    time.Duration // pause of a stream after which a comment is sent; 0: never
+
+	LogLevel  string // debug, info, warn, error
+	LogFormat string // auto, text, json
+}
+
+// Model is what is opened and how: the part of Serve that commands which run a
+// model in their own process share.
+type Model struct {
+	Path             string // folder, .gguf file or hub id; empty: the embedded tiny-reasoner
+	DType            string // auto, float32, bfloat16
+	MaxModelLen      int    // tokens of one choice; 0: what the model says
+	ChatTemplate     string // a file; empty: the model's own
+	TemplateKwargs   map[string]json.RawMessage
+	Parser           string // empty: chosen by the model
+	EnableReasoning  bool   // false: no parser, everything is content
+	Threads          int    // 0: one per physical core
+	MaxSeqs          int
+	MaxBatchedTokens int
+	PrefixCaching    bool
+	KVBytes          int64  // 0: chosen from the free memory
+	DownloadDir      string // instead of Hugging Face's cache folder
+}
+
+// DefaultModel is how a model is opened when nothing is said.
+func DefaultModel() Model {
+	return Model{
+		DType: "auto", EnableReasoning: true,
+		MaxSeqs: 64, MaxBatchedTokens: 512, PrefixCaching: true,
+	}
+}
+
+// DefaultServe is what `reasond serve` does when nothing is said.
+func DefaultServe() Serve {
+	return Serve{
+		Model:          DefaultModel(),
+		TensorParallel: 1,
+		Host:           "127.0.0.1", Port: 8000,
+		MaxQueue:     256,
+		DrainTimeout: 30 * time.Second,
+		KeepAlive:    15 * time.Second,
+		LogLevel:     "info", LogFormat: "auto",
+	}
+}
+
+// AddFlags adds the flags of a model that is run in this process.
+func (m *Model) AddFlags(f *Flags) {
+	f.Var(String(&m.Path), "model", "m", "folder, .gguf file or hub id; the same as the argument MODEL", "model-path", "model-dir")
+	f.Var(Choice(&m.DType, "auto", "float32", "bfloat16", "fp32=float32", "float=float32", "bf16=bfloat16"), "dtype", "", "arithmetic of weights that are not quantised; auto: fast, float32: exact")
+	f.Var(Int(&m.MaxModelLen, "tokens", 1, math.MaxInt32), "max-model-len", "c", "longest prompt and answer together (default: the model's)", "context-length", "ctx-size", "session-len", "max-seq-len")
+	f.Var(String(&m.ChatTemplate), "chat-template", "", "file with a Jinja template instead of the model's own", "chat-template-file")
+	f.Var(Object(&m.TemplateKwargs), "default-chat-template-kwargs", "", "template options of requests that set none, as a JSON object", "chat-template-kwargs")
+	f.Var(String(&m.Parser), "reasoning-parser", "", "how reasoning is told from content (default: chosen by the model)")
+	f.Hidden(Bool(&m.EnableReasoning), "enable-reasoning", "accepted for old command lines; =false switches the parser off")
+	f.Var(Int(&m.Threads, "n", 1, 4096), "threads", "t", "CPU threads (default: the machine's cores)")
+	f.Var(Int(&m.MaxSeqs, "n", 1, 1<<16), "max-num-seqs", "", "choices computed in one step", "max-running-requests", "np", "parallel", "max-batch-size")
+	f.Var(Int(&m.MaxBatchedTokens, "tokens", 1, 1<<20), "max-num-batched-tokens", "", "tokens computed in one step", "chunked-prefill-size")
+	f.Var(Bool(&m.PrefixCaching), "enable-prefix-caching", "", "reuse the KV pages of equal prompt beginnings")
+	f.Hidden(Not(&m.PrefixCaching), "no-enable-prefix-caching", "the opposite of --enable-prefix-caching")
+	f.aliases["disable-radix-cache"] = "no-enable-prefix-caching"
+	f.Var(Size(&m.KVBytes), "kv-cache-memory-bytes", "", "memory for KV pages, such as 4GiB (default: chosen from what is free)", "kv-cache-memory")
+	f.Var(String(&m.DownloadDir), "download-dir", "", "where downloads go (default: Hugging Face's cache folder)")
+}
+
+// AddFlags adds every flag of `reasond serve`.
+func (s *Serve) AddFlags(f *Flags) {
+	f.Var(String(&s.Host), "host", "", "address to listen on")
+	f.Var(Int(&s.Port, "port", 0, 65535), "port", "", "port to listen on; 0: a free one, which is printed")
+	f.Var(String(&s.UDS), "uds", "", "listen on a Unix socket at this path instead")
+	f.Var(List(&s.APIKeys, "key"), "api-key", "", "key that requests must carry; may be repeated")
+	f.Var(String(&s.APIKeyFile), "api-key-file", "", "file with one key a line")
+	f.Var(List(&s.ServedNames, "name"), "served-model-name", "", "name in requests and answers; may be repeated", "alias")
+	f.Var(Bool(&s.AnyModelName), "any-model-name", "", "answer whatever model name a request gives")
+	s.Model.AddFlags(f)
+	f.Var(Int(&s.TensorParallel, "n", 1, 4096), "tensor-parallel-size", "", "devices that share each layer", "tp", "tp-size")
+	f.Var(List(&s.Public, "path"), "public", "", "path that needs no key, such as /metrics; may be repeated")
+	f.Var(List(&s.Hosts, "host"), "allowed-hosts", "", "host name that requests may give; may be repeated (default: any with a key, else loopback and --host)")
+	f.Var(Int(&s.MaxQueue, "n", 0, 1<<20), "max-queue", "", "requests that may wait; more are answered 429")
+	f.Var(Duration(&s.DrainTimeout), "drain-timeout", "", "time that SIGTERM gives running answers")
+	f.Var(Duration(&s.KeepAlive), "sse-keep-alive-interval", "", "a comment goes into a stream that is silent this long; 0: never")
+	f.Var(Choice(&s.LogLevel, "debug", "info", "warn", "error", "warning=warn", "trace=debug", "critical=error"), "log-level", "", "least important lines that are logged", "uvicorn-log-level")
+	f.Var(Choice(&s.LogFormat, "auto", "text", "json"), "log-format", "", "auto: text on a terminal, else json")
+}
+
+// launcher is the word that LMDeploy's command lines have before the model.
+const launcher = "api_server"
+
+// Arguments takes the command's arguments: at most one model.
+func (m *Model) Arguments(args []string) error {
+	if len(args) > 0 && args[0] == launcher {
+		args = args[1:]
+	}
+	switch {
+	case len(args) > 1:
+		return fmt.Errorf("one model at a time: %q and %q", args[0], args[1])
+	case len(args) == 1 && m.Path != "" && m.Path != args[0]:
+		return fmt.Errorf("two models: %q and --model %q", args[0], m.Path)
+	case len(args) == 1 && args[0] == "":
+		return errors.New("the model's name is empty")
+	case len(args) == 1:
+		m.Path = args[0]
+	}
+	return nil
+}
+
+// Validate checks what one flag's value cannot tell alone.
+func (s *Serve) Validate() error {
+	if s.UDS == "" && s.Host == "" {
+		return errors.New("--host is empty (0.0.0.0 listens on every address)")
+	}
+	for _, path := range s.Public {
+		if !strings.HasPrefix(path, "/") {
+			return fmt.Errorf("--public %q: a path begins with /", path)
+		}
+	}
+	return nil
+}
+
+// CheckDevices refuses to spread over more devices than there are.
+func (s *Serve) CheckDevices(cpus, gpus int) error {
+	if n := s.TensorParallel; n > cpus && n > gpus {
+		return fmt.Errorf("--tensor-parallel-size %d: this build has %d CPU device and %s", n, cpus, count(gpus, "GPU"))
+	}
+	return nil
+}
+
+func count(n int, noun string) string {
+	switch n {
+	case 0:
+		return "no " + noun + "s"
+	case 1:
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
+
+// Address is what to listen on: a network and an address for net.Listen.
+func (s *Serve) Address() (network, address string) {
+	if s.UDS != "" {
+		return "unix", s.UDS
+	}
+	return "tcp", net.JoinHostPort(strings.Trim(s.Host, "[]"), strconv.Itoa(s.Port))
+}
+
+// Keys are the keys of --api-key and of the key file, in which empty lines and
+// lines that begin with # do not count.
+func (s *Serve) Keys(readFile func(string) ([]byte, error)) ([]string, error) {
+	keys := s.APIKeys
+	if s.APIKeyFile == "" {
+		return keys, nil
+	}
+	b, err := readFile(s.APIKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("--api-key-file: %w", err)
+	}
+	before := len(keys)
+	lines := bufio.NewScanner(strings.NewReader(string(b)))
+	for lines.Scan() {
+		if line := strings.TrimSpace(lines.Text()); line != "" && !strings.HasPrefix(line, "#") {
+			keys = append(keys, line)
+		}
+	}
+	if len(keys) == before {
+		return nil, fmt.Errorf("--api-key-file %s: no key in it", s.APIKeyFile)
+	}
+	return keys, lines.Err()
+}
