@@ -1,0 +1,146 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+	"unicode/utf8"
+)
+
+// Vocab is the table of each token's bytes. It is immutable and safe for
+// concurrent use.
+type Vocab struct {
+	rule  rule
+	data  []byte   // all tokens' bytes, by id
+	end   []uint32 // where id's bytes end; they start where id-1's end
+	flags []flag
+	ids   map[string]int32 // token strings as the file has them
+	added []AddedToken     // by id
+}
+
+type flag uint8
+
+const (
+	exists  flag = 1 << iota
+	control      // a special token: never a part of the answer
+	text         // its bytes are whole, valid UTF-8
+)
+
+// NewVocab builds the table from a tokenizer.json. Added tokens are verbatim;
+// the model's own are read by the rule of the file's decoder.
+func NewVocab(tokenizerJSON []byte) (*Vocab, error) {
+	return newVocab(tokenizerJSON, nil)
+}
+
+func newVocab(tokenizerJSON []byte, more []AddedToken) (*Vocab, error) {
+	var f file
+	if err := json.Unmarshal(tokenizerJSON, &f); err != nil {
+		return nil, fmt.Errorf("tokenizer.json: %w", err)
+	}
+	v, err := f.vocab(append(f.Added, more...))
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer.json: %w", err)
+	}
+	return v, nil
+}
+
+func (f *file) vocab(added []AddedToken) (*Vocab, error) {
+	r, err := parseRule(f.Decoder)
+	if err != nil {
+		return nil, err
+	}
+	v := &Vocab{rule: r, ids: map[string]int32{}}
+	var names []string
+	set := func(token string, id int32) error {
+		if id < 0 || id >= maxID {
+			return fmt.Errorf("token %.80q has id %d, not 0 to %d", token, id, maxID-1)
+		}
+		for int(id) >= len(names) {
+			names, v.flags = append(names, ""), append(v.flags, 0)
+		}
+		if v.flags[id]&exists != 0 && names[id] != token {
+			return fmt.Errorf("id %d has two tokens, %.80q and %.80q", id, names[id], token)
+		}
+		names[id], v.ids[token] = token, id
+		v.flags[id] |= exists
+		return nil
+	}
+	if err := f.tokens(set); err != nil {
+		return nil, err
+	}
+	verbatim := make(map[int32]bool, len(added))
+	for _, a := range added {
+		if int(a.ID) < len(names) && a.ID >= 0 && v.flags[a.ID]&exists != 0 && names[a.ID] != a.Content {
+			delete(v.ids, names[a.ID])
+			names[a.ID] = a.Content // an added token takes its id's place
+		}
+		if err := set(a.Content, a.ID); err != nil {
+			return nil, err
+		}
+		if !verbatim[a.ID] {
+			verbatim[a.ID] = true
+			v.added = append(v.added, a)
+		}
+		if a.Special {
+			v.flags[a.ID] |= control
+		}
+	}
+	v.fill(names, verbatim)
+	return v, nil
+}
+
+// fill writes the bytes of every token.
+func (v *Vocab) fill(names []string, verbatim map[int32]bool) {
+	v.end = make([]uint32, len(names))
+	for id, name := range names {
+		from := len(v.data)
+		if verbatim[int32(id)] {
+			v.data = append(v.data, name...)
+		} else {
+			v.data = v.rule.append(v.data, name)
+		}
+		v.end[id] = uint32(len(v.data))
+		if utf8.Valid(v.data[from:]) {
+			v.flags[id] |= text
+		}
+	}
+}
+
+// Size is one more than the largest id. A model's own vocabulary may be larger
+// (padding) and may have ids in it that are no token.
+func (v *Vocab) Size() int { return len(v.end) }
+
+// Bytes are the bytes that a token stands for, nil for an id that is no token.
+// They are the table's: do not change them.
+func (v *Vocab) Bytes(id int32) []byte {
+	if uint32(id) >= uint32(len(v.end)) {
+		return nil
+	}
+	from, to := uint32(0), v.end[id]
+	if id > 0 {
+		from = v.end[id-1]
+	}
+	return v.data[from:to:to]
+}
+
+// Has says whether an id is a token.
+func (v *Vocab) Has(id int32) bool { return v.is(id, exists) }
+
+// IsControl says whether an id is a control token (special in tokenizer.json):
+// a role, the end of a turn, padding. Tags such as <think> usually are not.
+func (v *Vocab) IsControl(id int32) bool { return v.is(id, control) }
+
+func (v *Vocab) isText(id int32) bool { return v.is(id, text) }
+
+func (v *Vocab) is(id int32, f flag) bool {
+	return uint32(id) < uint32(len(v.flags)) && v.flags[id]&f != 0
+}
+
+// ID is the id of a token by its string as the file has it: byte-level
+// alphabet, ▁; added tokens verbatim.
+func (v *Vocab) ID(token string) (id int32, ok bool) {
+	id, ok = v.ids[token]
+	return id, ok
+}
+
+// Added lists the added tokens. The slice is the table's.
+func (v *Vocab) Added() []AddedToken { return v.added }
