@@ -23,7 +23,7 @@ help: ## list the targets
 .PHONY: build
 build: native ## build bin/reasond
 	@mkdir -p bin
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/reasond
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/reasond
 
 .PHONY: serve
 serve: build ## build, then serve the built-in model on 127.0.0.1:8000
