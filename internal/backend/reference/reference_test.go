@@ -1,0 +1,15 @@
+package reference_test
+
+import (
+	"testing"
+
+	"github.com/reasond/reasond/internal/backend"
+	"github.com/reasond/reasond/internal/backend/backendtest"
+	"github.com/reasond/reasond/internal/backend/reference"
+)
+
+func open(c backend.Config) (backend.Backend, error) { return reference.New(c) }
+
+func TestTinyReasonerIsExact(t *testing.T) {
+	backendtest.TinyReasoner(t, open, "../../../testdata/tiny-reasoner", backendtest.ExactTiny)
+}

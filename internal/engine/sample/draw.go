@@ -1,0 +1,139 @@
+package sample
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// candidate is a token that may still be drawn. weight is its probability
+// relative to the likeliest token's, after temperature.
+type candidate struct {
+	weight float64
+	value  float32
+	id     int32
+}
+
+// before is the total order of candidates: likelier first, then lower ids.
+func (c candidate) before(d candidate) bool {
+	return c.value > d.value || c.value == d.value && c.id < d.id
+}
+
+// weight is exp((v-top)/temperature). Both may be +Inf.
+func weight(v, top float32, temperature float64) float64 {
+	if v == top {
+		return 1
+	}
+	return math.Exp((float64(v) - float64(top)) / temperature)
+}
+
+// draw samples from values, whose largest is top and none of which is NaN.
+// Candidates are drawn in order of id, so that a slightly different
+// distribution draws, nearly always, the same token.
+func (s *Sampler) draw(values []float32, top float32, st *State, pos int) int32 {
+	p := &st.params
+	u := Uniform(p.Seed, st.choice, pos)
+	if p.TopK > 0 && p.TopK < len(values) {
+		s.keepTopK(values, top, p.TopK, p.Temperature, p.MinP)
+	} else {
+		total := s.weigh(values, top, p.Temperature, p.MinP)
+		if p.TopP >= 1 {
+			return drawDense(s.weights, total*u)
+		}
+		s.gather(values, total*(1-p.TopP)/float64(len(values)))
+		s.kept = s.kept[:nucleus(s.kept, total*p.TopP)]
+		return drawSparse(s.kept, u)
+	}
+	if p.TopP < 1 {
+		total := 0.0
+		for _, c := range s.kept {
+			total += c.weight
+		}
+		s.kept = s.kept[:nucleus(s.kept, total*p.TopP)]
+	}
+	return drawSparse(s.kept, u)
+}
+
+// keepTopK leaves in s.kept the k first candidates whose weight is at least
+// minP. It reads values once: candidates gather in a buffer that is cut back to
+// the k first whenever it is full, which raises the bar for those that follow.
+func (s *Sampler) keepTopK(values []float32, top float32, k int, temperature, minP float64) {
+	limit := 4*k + 64
+	s.kept = slices.Grow(s.kept[:0], limit)
+	bar := float32(math.Inf(-1))
+	for i, v := range values {
+		if v <= bar { // an equal one later in the row has the higher id
+			continue
+		}
+		w := weight(v, top, temperature)
+		if w < minP || w == 0 {
+			continue
+		}
+		s.kept = append(s.kept, candidate{w, v, int32(i)})
+		if len(s.kept) == limit {
+			partition(s.kept, k)
+			s.kept = s.kept[:k]
+			bar = last(s.kept).value
+		}
+	}
+	if len(s.kept) > k {
+		partition(s.kept, k)
+		s.kept = s.kept[:k]
+	}
+}
+
+// weigh fills s.weights, 0 where minP excludes a token, and returns the sum.
+func (s *Sampler) weigh(values []float32, top float32, temperature, minP float64) float64 {
+	s.weights = slices.Grow(s.weights[:0], len(values))[:len(values)]
+	total := 0.0
+	for i, v := range values {
+		w := weight(v, top, temperature)
+		if w < minP {
+			w = 0
+		}
+		s.weights[i] = w
+		total += w
+	}
+	return total
+}
+
+// gather puts tokens with a weight of at least least into s.kept. With least =
+// (1-topP)*total/vocab those left out sum to less than (1-topP)*total, so
+// the nucleus is never among them.
+func (s *Sampler) gather(values []float32, least float64) {
+	s.kept = s.kept[:0]
+	for i, w := range s.weights {
+		if w >= least && w > 0 {
+			s.kept = append(s.kept, candidate{w, values[i], int32(i)})
+		}
+	}
+}
+
+func drawDense(weights []float64, target float64) int32 {
+	sum, final := 0.0, 0
+	for i, w := range weights {
+		if w == 0 {
+			continue
+		}
+		if sum += w; sum > target {
+			return int32(i)
+		}
+		final = i
+	}
+	return int32(final) // rounding: target is a hair above the sum
+}
+
+func drawSparse(kept []candidate, u float64) int32 {
+	slices.SortFunc(kept, func(a, b candidate) int { return cmp.Compare(a.id, b.id) })
+	total := 0.0
+	for _, c := range kept {
+		total += c.weight
+	}
+	sum := 0.0
+	for _, c := range kept {
+		if sum += c.weight; sum > total*u {
+			return c.id
+		}
+	}
+	return kept[len(kept)-1].id
+}
