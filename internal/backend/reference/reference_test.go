@@ -13,3 +13,7 @@ func open(c backend.Config) (backend.Backend, error) { return reference.New(c) }
 func TestTinyReasonerIsExact(t *testing.T) {
 	backendtest.TinyReasoner(t, open, "../../../testdata/tiny-reasoner", backendtest.ExactTiny)
 }
+
+func TestRandomModelsMatchTransformers(t *testing.T) {
+	backendtest.Models(t, open, "../../../testdata/models", true, 1e-4)
+}
