@@ -35,23 +35,22 @@ func (s *Sampler) draw(values []float32, top float32, st *State, pos int) int32 
 	u := Uniform(p.Seed, st.choice, pos)
 	if p.TopK > 0 && p.TopK < len(values) {
 		s.keepTopK(values, top, p.TopK, p.Temperature, p.MinP)
-	} else {
-		total := s.weigh(values, top, p.Temperature, p.MinP)
-		if p.TopP >= 1 {
-			return drawDense(s.weights, total*u)
+		if p.TopP < 1 {
+			total := 0.0
+			for _, c := range s.kept {
+				total += c.weight
+			}
+			s.kept = s.kept[:nucleus(s.kept, total*p.TopP)]
 		}
-		s.gather(values, total*(1-p.TopP)/float64(len(values)))
-		s.kept = s.kept[:nucleus(s.kept, total*p.TopP)]
 		return drawSparse(s.kept, u)
 	}
+	total := s.weigh(values, top, p.Temperature, p.MinP)
 	if p.TopP < 1 {
-		total := 0.0
-		for _, c := range s.kept {
-			total += c.weight
-		}
-		s.kept = s.kept[:nucleus(s.kept, total*p.TopP)]
+		s.gather(values, total*(1-p.TopP)/float64(len(values)))
+		n := nucleus(s.kept, total*p.TopP)
+		total = s.cut(values, last(s.kept[:n]))
 	}
-	return drawSparse(s.kept, u)
+	return drawDense(s.weights, total*u)
 }
 
 // keepTopK leaves in s.kept the k first candidates whose weight is at least
@@ -107,6 +106,18 @@ func (s *Sampler) gather(values []float32, least float64) {
 			s.kept = append(s.kept, candidate{w, values[i], int32(i)})
 		}
 	}
+}
+
+// cut excludes the tokens that come after c and returns the sum of the weights.
+func (s *Sampler) cut(values []float32, c candidate) float64 {
+	total := 0.0
+	for i, v := range values {
+		if v < c.value || v == c.value && int32(i) > c.id {
+			s.weights[i] = 0
+		}
+		total += s.weights[i]
+	}
+	return total
 }
 
 func drawDense(weights []float64, target float64) int32 {
