@@ -98,6 +98,11 @@ func (r *rule) append(dst []byte, token string) []byte {
 	return append(dst, token...)
 }
 
+// changes says whether the rule would not leave a text as it is.
+func (r *rule) changes(token string) bool {
+	return r.strip > 0 && token[0] == ' ' || string(r.append(nil, token)) != token
+}
+
 // fallbackByte reads <0xNN>.
 func fallbackByte(token string) (byte, bool) {
 	if len(token) != 6 || token[:3] != "<0x" || token[5] != '>' {

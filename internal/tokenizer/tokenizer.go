@@ -8,10 +8,6 @@ import (
 	"github.com/reasond/reasond/internal/llm"
 )
 
-// Span is a range of bytes of a prompt: client text that spells control
-// tokens and must not become them.
-type Span struct{ Start, End int }
-
 // Tokenizer encodes text. It is immutable and safe for concurrent use.
 type Tokenizer struct {
 	lib   library
@@ -20,21 +16,15 @@ type Tokenizer struct {
 	ends  []int32
 }
 
-// library is what the native tokenizer must do. Its errors are for the log.
-type library interface {
-	// Encode finds no added tokens in the plain spans, which increase and are
-	// disjoint; addSpecial applies tokenizer.json's post-processor.
-	Encode(text string, plain []Span, addSpecial bool) ([]int32, error)
-	Decode(ids []int32, skipSpecial bool) (string, error)
-	Close()
-}
-
 // newTokenizer binds a library to the vocabulary of the same tokenizer.json.
 func newTokenizer(lib library, vocab *Vocab, cfg Config) (*Tokenizer, error) {
 	t := &Tokenizer{lib: lib, vocab: vocab, cfg: cfg}
-	for _, token := range []string{cfg.BOS, cfg.EOS} {
-		if _, ok := vocab.ID(token); token != "" && !ok {
-			return nil, fmt.Errorf("the tokenizer's configuration names %.80q, which is no token", token)
+	for _, around := range []struct {
+		on    *bool
+		token string
+	}{{cfg.AddBOS, cfg.BOS}, {cfg.AddEOS, cfg.EOS}} {
+		if _, ok := vocab.ID(around.token); around.on != nil && *around.on && !ok {
+			return nil, fmt.Errorf("texts want %.80q around them, which is no token", around.token)
 		}
 	}
 	t.ends = slices.Clone(cfg.EndIDs)
@@ -90,7 +80,7 @@ func (t *Tokenizer) encode(text string, spans []Span, addSpecial bool) ([]int32,
 	if !utf8.ValidString(text) {
 		return nil, llm.Errorf(llm.Invalid, "", "the text is not valid UTF-8")
 	}
-	ids, err := t.lib.Encode(text, spans, addSpecial)
+	ids, err := t.lib.EncodeSpans(text, addSpecial, spans)
 	if err != nil {
 		return nil, fmt.Errorf("encode %d bytes: %w", len(text), err)
 	}
@@ -101,4 +91,4 @@ func (t *Tokenizer) encode(text string, spans []Span, addSpecial bool) ([]int32,
 }
 
 // Close frees the native tokenizer, which must be in no call.
-func (t *Tokenizer) Close() { t.lib.Close() }
+func (t *Tokenizer) Close() error { return t.lib.Close() }

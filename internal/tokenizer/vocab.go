@@ -14,41 +14,39 @@ type Vocab struct {
 	end   []uint32 // where id's bytes end; they start where id-1's end
 	flags []flag
 	ids   map[string]int32 // token strings as the file has them
-	added []AddedToken     // by id
+	added []AddedToken
 }
 
 type flag uint8
 
 const (
-	exists  flag = 1 << iota
-	control      // a special token: never a part of the answer
-	text         // its bytes are whole, valid UTF-8
+	exists   flag = 1 << iota
+	control       // a special token: never a part of the answer
+	text          // its bytes are whole, valid UTF-8
+	added         // looked for in the text before the model's own tokens
+	fallback      // <0xNN>
 )
 
 // NewVocab builds the table from a tokenizer.json. Added tokens are verbatim;
 // the model's own are read by the rule of the file's decoder.
 func NewVocab(tokenizerJSON []byte) (*Vocab, error) {
-	return newVocab(tokenizerJSON, nil)
-}
-
-func newVocab(tokenizerJSON []byte, more []AddedToken) (*Vocab, error) {
 	var f file
 	if err := json.Unmarshal(tokenizerJSON, &f); err != nil {
 		return nil, fmt.Errorf("tokenizer.json: %w", err)
 	}
-	v, err := f.vocab(append(f.Added, more...))
+	v, err := f.vocab()
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer.json: %w", err)
 	}
 	return v, nil
 }
 
-func (f *file) vocab(added []AddedToken) (*Vocab, error) {
+func (f *file) vocab() (*Vocab, error) {
 	r, err := parseRule(f.Decoder)
 	if err != nil {
 		return nil, err
 	}
-	v := &Vocab{rule: r, ids: map[string]int32{}}
+	v := &Vocab{rule: r, ids: map[string]int32{}, added: f.Added}
 	var names []string
 	set := func(token string, id int32) error {
 		if id < 0 || id >= maxID {
@@ -67,36 +65,31 @@ func (f *file) vocab(added []AddedToken) (*Vocab, error) {
 	if err := f.tokens(set); err != nil {
 		return nil, err
 	}
-	verbatim := make(map[int32]bool, len(added))
-	for _, a := range added {
-		if int(a.ID) < len(names) && a.ID >= 0 && v.flags[a.ID]&exists != 0 && names[a.ID] != a.Content {
-			delete(v.ids, names[a.ID])
-			names[a.ID] = a.Content // an added token takes its id's place
-		}
+	for _, a := range f.Added {
 		if err := set(a.Content, a.ID); err != nil {
 			return nil, err
 		}
-		if !verbatim[a.ID] {
-			verbatim[a.ID] = true
-			v.added = append(v.added, a)
-		}
+		v.flags[a.ID] |= added
 		if a.Special {
 			v.flags[a.ID] |= control
 		}
 	}
-	v.fill(names, verbatim)
+	v.fill(names)
 	return v, nil
 }
 
 // fill writes the bytes of every token.
-func (v *Vocab) fill(names []string, verbatim map[int32]bool) {
+func (v *Vocab) fill(names []string) {
 	v.end = make([]uint32, len(names))
 	for id, name := range names {
 		from := len(v.data)
-		if verbatim[int32(id)] {
+		if v.flags[id]&added != 0 {
 			v.data = append(v.data, name...)
 		} else {
 			v.data = v.rule.append(v.data, name)
+			if _, ok := fallbackByte(name); ok && v.rule.byteFallback {
+				v.flags[id] |= fallback
+			}
 		}
 		v.end[id] = uint32(len(v.data))
 		if utf8.Valid(v.data[from:]) {
