@@ -1,0 +1,145 @@
+// Package engine is the local batching engine: requests in, tokens out. One
+// goroutine, the loop, owns the scheduler; another, the runner's, owns the
+// device; requests talk to the loop by messages and read from mailboxes that
+// the loop never waits for. design.md draws it.
+//
+// It knows token ids only: no text, no templates, no grammar, no HTTP.
+package engine
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/reasond/reasond/internal/backend"
+	"github.com/reasond/reasond/internal/engine/kv"
+	"github.com/reasond/reasond/internal/engine/runner"
+	"github.com/reasond/reasond/internal/engine/sched"
+	"github.com/reasond/reasond/internal/llm"
+)
+
+// Engine implements the pipeline's Engine over one backend.
+type Engine struct {
+	cfg    Config
+	be     backend.Backend
+	info   backend.Info
+	runner *runner.Runner
+	inbox  inbox
+	ended  chan struct{} // closed when the loop has returned
+
+	live atomic.Int64 // requests accepted and not finished
+
+	mu    sync.Mutex // guards stats
+	stats llm.Stats
+
+	// The rest is the loop's.
+	sched    *sched.Scheduler
+	requests map[*request]struct{}
+	steps    []*runner.Step // idle ones
+	underway int            // steps handed to the runner
+	guided   int            // of these, those with guided rows
+	pace     pace
+	counts   counts
+	one      [1]int32 // a sampled token on its way to its stream
+	logprob  [1]llm.Logprobs
+}
+
+// New starts an engine on a backend whose program was built. From then on the
+// backend is the engine's, Close included.
+func New(cfg Config, be backend.Backend) (*Engine, error) {
+	cfg.setDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	e := &Engine{cfg: cfg, be: be, info: be.Info(), ended: make(chan struct{}),
+		requests: make(map[*request]struct{}), pace: pace{limit: cfg.MaxPrefillStall}}
+	e.inbox.wake = make(chan struct{}, 1)
+	e.sched = e.newScheduler()
+	e.steps = newSteps()
+	e.publish()
+	e.runner = runner.New(be, cfg.MaskWorkers)
+	go e.loop()
+	return e, nil
+}
+
+func (e *Engine) newScheduler() *sched.Scheduler {
+	c := sched.Config{Pages: e.cfg.Backend.Pages, PageTokens: backend.PageTokens, Slots: e.cfg.Backend.MaxSeqs,
+		MaxPreemptions: e.cfg.MaxPreemptions}
+	if t := e.cfg.tweak.poison; t > 0 {
+		c.Pages, c.Scrub = t, kv.Page(t)
+	}
+	s := sched.New(c)
+	if e.cfg.tweak.pageOrder != nil {
+		s.Pool().Reorder(e.cfg.tweak.pageOrder)
+	}
+	return s
+}
+
+// Caps: prompts of ids only; the pipeline encodes.
+func (e *Engine) Caps() llm.Caps {
+	return llm.Caps{IDs: true, Guides: true, Logprobs: true, MaxContext: e.maxContext()}
+}
+
+// maxContext is what one sequence can reach, by the model and by the KV pages.
+func (e *Engine) maxContext() int {
+	return min(e.cfg.Backend.MaxContext, e.cfg.Backend.Pages*backend.PageTokens)
+}
+
+// Stats is a snapshot as of the last step; Stalled is as of now.
+func (e *Engine) Stats() llm.Stats {
+	e.mu.Lock()
+	s := e.stats
+	e.mu.Unlock()
+	s.Stalled = e.stalled()
+	return s
+}
+
+func (e *Engine) stalled() bool {
+	began, running := e.runner.Began()
+	return running && time.Since(began) > e.cfg.StallLimit
+}
+
+// Close ends every stream with FinishAbort, waits for the step under way, and
+// closes the backend.
+func (e *Engine) Close() error {
+	if !e.inbox.close() {
+		<-e.ended
+		return nil
+	}
+	<-e.ended
+	e.runner.Close()
+	return e.be.Close()
+}
+
+// Submit accepts a request; see the pipeline's Engine.
+func (e *Engine) Submit(ctx context.Context, req *llm.Request) (llm.Stream, error) {
+	limit, err := e.check(req)
+	if err != nil {
+		return nil, err
+	}
+	if e.stalled() {
+		return nil, &llm.Error{Kind: llm.Overloaded, Message: "The engine does not answer at the moment.", RetryAfter: e.cfg.StallLimit}
+	}
+	if e.live.Add(1) > int64(e.cfg.Backend.MaxSeqs+e.cfg.MaxWaiting) {
+		e.live.Add(-1)
+		return nil, &llm.Error{Kind: llm.Overloaded, Message: "Too many requests are waiting.", RetryAfter: e.retryAfter()}
+	}
+	r := newRequest(e, req, limit)
+	if !e.inbox.post(message{kind: submitted, req: r}) {
+		e.live.Add(-1)
+		return nil, llm.Errorf(llm.Stopping, "", "The server is stopping.")
+	}
+	r.stream.watch(context.AfterFunc(ctx, func() {
+		e.inbox.post(message{kind: cancelled, req: r})
+	}))
+	return r.stream, nil
+}
+
+// retryAfter is about how long the queue takes to drain: 1 s to 1 min.
+func (e *Engine) retryAfter() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	d := time.Duration(e.counts.requestSeconds * float64(e.cfg.MaxWaiting) / float64(e.cfg.Backend.MaxSeqs) * float64(time.Second))
+	return min(max(d, time.Second), time.Minute).Round(time.Second)
+}

@@ -1,0 +1,217 @@
+package engine
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/reasond/reasond/internal/engine/runner"
+	"github.com/reasond/reasond/internal/engine/sched"
+	"github.com/reasond/reasond/internal/llm"
+)
+
+// loop owns all scheduling state: plan, run, apply. It ends when the inbox is
+// closed and the last step has come back.
+func (e *Engine) loop() {
+	defer close(e.ended)
+	watch := time.NewTicker(e.cfg.StallLimit / 4)
+	defer watch.Stop()
+	for {
+		select {
+		case <-e.inbox.wake:
+			e.guarded(e.readInbox)
+			if e.inbox.isClosed() {
+				e.shutDown()
+				return
+			}
+		case s := <-e.runner.Done():
+			e.guarded(func() { e.landed(s) })
+		case <-watch.C:
+			e.guarded(e.failWaitingIfStalled)
+		}
+		e.guarded(e.startSteps)
+		e.publish()
+	}
+}
+
+// guarded turns a broken invariant into failed requests instead of a dead
+// process: all requests end and the scheduler starts empty.
+func (e *Engine) guarded(f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			err := fmt.Errorf("engine: panic in the loop: %v", p)
+			slog.Error("engine loop panicked; all requests fail", "err", err, "stack", string(debug.Stack()))
+			e.drain()
+			e.sched, e.steps = e.newScheduler(), newSteps()
+			for r := range e.requests {
+				for i := range r.choices {
+					r.choices[i].seq = nil
+					e.fail(&r.choices[i], err)
+				}
+			}
+		}
+	}()
+	f()
+}
+
+func newSteps() []*runner.Step {
+	return []*runner.Step{new(runner.Step), new(runner.Step), new(runner.Step)}
+}
+
+// drain waits for the steps under way and drops their results.
+func (e *Engine) drain() {
+	for ; e.underway > 0; e.underway-- {
+		s := <-e.runner.Done()
+		e.steps = append(e.steps, s)
+	}
+	e.guided = 0
+}
+
+func (e *Engine) readInbox() {
+	for _, m := range e.inbox.take() {
+		switch m.kind {
+		case submitted:
+			e.add(m.req)
+		case cancelled:
+			e.abort(m.req, llm.Errorf(llm.Cancelled, "", "The request was cancelled."))
+		case stopped: // the stream has its finish; this frees slot and pages
+			e.finish(&m.req.choices[m.choice], llm.Finish{})
+		}
+	}
+}
+
+// add queues an accepted request.
+func (e *Engine) add(r *request) {
+	e.requests[r] = struct{}{}
+	guided := make([]bool, len(r.choices))
+	for i := range r.choices {
+		guided[i] = r.choices[i].guide != nil
+	}
+	g, err := e.sched.Add(sched.Request{Prompt: r.prompt, N: len(r.choices), Limit: r.limit, Priority: r.priority, Guided: guided, Scope: r.scope})
+	for i := range r.choices {
+		c := &r.choices[i]
+		if err != nil { // Submit has checked it; an engine with poison has a page less
+			e.fail(c, err)
+			continue
+		}
+		c.seq = g.Seqs[i]
+		c.seq.Owner = c
+	}
+}
+
+// startSteps keeps the runner busy: one step runs, the next one waits behind it.
+// With guided rows under way the next plan waits for their results: planned now
+// it would leave them out, and they would run every second step only.
+func (e *Engine) startSteps() {
+	for e.underway < e.cfg.tweak.overlap && (e.underway == 0 || e.guided == 0) {
+		p := e.sched.Plan(e.budget())
+		if p == nil {
+			return
+		}
+		s := e.steps[len(e.steps)-1]
+		e.steps = e.steps[:len(e.steps)-1]
+		e.load(s, p)
+		e.underway++
+		if len(s.Guides) > 0 {
+			e.guided++
+		}
+		e.runner.Start(s)
+	}
+}
+
+// load fills a step: the plan, the slots it binds anew, and its guides.
+func (e *Engine) load(s *runner.Step, p *sched.Plan) {
+	s.Plan, s.Binds, s.Guides = p, s.Binds[:0], s.Guides[:0]
+	guided := false
+	for i := range p.Items {
+		it := &p.Items[i]
+		c := it.Seq.Owner.(*choice)
+		if it.Fresh || c.rebind {
+			c.rebind = false
+			s.Binds = append(s.Binds, runner.Bind{Slot: it.Slot, State: c.slot(e.cfg.EOS)})
+		}
+		if !c.req.begun {
+			c.req.begun = true
+			c.req.stream.setCached(it.Seq.Group().Cached)
+		}
+		guided = guided || it.Guided && it.Logits > 0
+		s.Guides = append(s.Guides, c.guide)
+	}
+	if !guided {
+		s.Guides = s.Guides[:0]
+	}
+}
+
+// landed takes a step's results: known tokens go to the scheduler, then to
+// guides and streams.
+func (e *Engine) landed(s *runner.Step) {
+	e.underway--
+	if len(s.Guides) > 0 {
+		e.guided--
+	}
+	defer func() { e.steps = append(e.steps, s) }()
+	e.counts.step(s)
+	if s.Err != nil {
+		slog.Error("a step failed; its requests end", "requests", len(s.Plan.Items), "err", s.Err)
+		for _, q := range e.sched.Fail() {
+			e.fail(q.Owner.(*choice), s.Err)
+		}
+		return
+	}
+	e.pace.observe(s)
+	e.sched.Apply(s.Results)
+	for i := range s.Plan.Items {
+		it := &s.Plan.Items[i]
+		c := it.Seq.Owner.(*choice)
+		if it.Logits == 0 || c.ended {
+			continue
+		}
+		e.sampled(c, s.Results[i].Tokens, &s.Rows[i])
+	}
+}
+
+// sampled handles what one row gave.
+func (e *Engine) sampled(c *choice, tokens []int32, row *runner.Row) {
+	if row.Err != nil {
+		e.fail(c, row.Err)
+		return
+	}
+	e.counts.tokens += uint64(len(tokens))
+	ids := append(e.one[:0], tokens...)
+	var logprobs []llm.Logprobs
+	if c.params.Logprobs {
+		e.logprob[0] = llm.Logprobs{TokenLogprob: llm.TokenLogprob{ID: ids[0], Logprob: row.Logprob}, Top: row.Top}
+		logprobs = e.logprob[:]
+	}
+	if !e.deliver(c, ids, logprobs) && c.guide != nil {
+		e.guideOn(c, ids)
+	}
+}
+
+// failWaitingIfStalled ends requests that wait for a device that hangs; those
+// that run may still go on if it comes back.
+func (e *Engine) failWaitingIfStalled() {
+	if !e.stalled() {
+		return
+	}
+	slog.Error("a step exceeds the stall limit", "limit", e.cfg.StallLimit)
+	for r := range e.requests {
+		for i := range r.choices {
+			if c := &r.choices[i]; !c.ended && !c.seq.Running() {
+				e.finish(c, llm.Finish{Reason: llm.FinishError, StopID: -1,
+					Err: &llm.Error{Kind: llm.Overloaded, Message: "The engine does not answer at the moment.", RetryAfter: e.cfg.StallLimit, Err: errStalled}})
+			}
+		}
+	}
+}
+
+// shutDown ends all streams first: the step under way may take its time.
+func (e *Engine) shutDown() {
+	e.guarded(e.readInbox) // nothing can be posted any more
+	for r := range e.requests {
+		e.abort(r, llm.Errorf(llm.Stopping, "", "The server is stopping."))
+	}
+	e.drain()
+	e.publish()
+}

@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/reasond/reasond/internal/engine/runner"
+	"github.com/reasond/reasond/internal/engine/sched"
+)
+
+const (
+	minPrefill   = 32  // rows: fewer would waste the weights' trip through the cache
+	firstPrefill = 128 // rows in a step that decodes, before anything is measured
+	smoothing    = 0.2 // weight of the newest measurement
+)
+
+// pace turns measured step times into a number of prompt rows, so that prompts
+// do not hold up the sequences that decode.
+type pace struct {
+	limit  time.Duration // most that prompt rows may add to a step
+	decode float64       // seconds of a step without prompt rows
+	row    float64       // seconds that one prompt row adds
+}
+
+// budget is the next step's.
+func (e *Engine) budget() sched.Budget {
+	b := sched.Budget{Tokens: e.cfg.StepRows, PrefillTokens: e.cfg.PrefillRows}
+	if e.sched.Decoding() > 0 {
+		b.PrefillTokens = min(b.PrefillTokens, e.pace.prefill())
+	}
+	return b
+}
+
+func (p *pace) prefill() int {
+	if p.row <= 0 {
+		return firstPrefill
+	}
+	return max(minPrefill, int(min(p.limit.Seconds()/p.row, 1<<20)))
+}
+
+func (p *pace) observe(s *runner.Step) {
+	decode, prefill := 0, 0
+	for i := range s.Plan.Items {
+		if it := &s.Plan.Items[i]; it.Count == 1 {
+			decode++
+		} else {
+			prefill += it.Count
+		}
+	}
+	took := s.Took.Seconds()
+	switch {
+	case prefill > 0 && prefill < minPrefill: // too few to tell
+	case prefill == 0:
+		p.decode = blend(p.decode, took)
+	case decode == 0:
+		p.row = blend(p.row, took/float64(prefill))
+	case took > p.decode:
+		p.row = blend(p.row, (took-p.decode)/float64(prefill))
+	}
+}
+
+func blend(old, now float64) float64 {
+	if old == 0 {
+		return now
+	}
+	return old + smoothing*(now-old)
+}

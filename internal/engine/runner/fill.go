@@ -1,0 +1,56 @@
+package runner
+
+import (
+	"fmt"
+
+	"github.com/reasond/reasond/internal/backend"
+	"github.com/reasond/reasond/internal/engine/sched"
+)
+
+// fill writes the plan into the device's batch. The batch's slices have fixed
+// capacity: a plan that does not fit is an error, never a reallocation.
+func fill(b *backend.Batch, p *sched.Plan) error {
+	rows, pages, logits := 0, 0, 0
+	for i := range p.Items {
+		rows += p.Items[i].Count
+		pages += len(p.Items[i].Tables[0])
+		if p.Items[i].Logits > 0 {
+			logits++
+		}
+	}
+	if rows > cap(b.Token) || pages > cap(b.Pages) || len(p.Items) > cap(b.Seqs) || logits > cap(b.Samples) {
+		return fmt.Errorf("runner: %d rows, %d pages, %d sequences, %d samples do not fit the batch (%d, %d, %d, %d)",
+			rows, pages, len(p.Items), logits, cap(b.Token), cap(b.Pages), cap(b.Seqs), cap(b.Samples))
+	}
+	b.Rows = rows
+	b.Token, b.Pos, b.Seq = b.Token[:0], b.Pos[:0], b.Seq[:0]
+	b.Seqs, b.Pages, b.Copies = b.Seqs[:0], b.Pages[:0], b.Copies[:0]
+	b.LogitRows, b.Samples = b.LogitRows[:0], b.Samples[:0]
+	for _, c := range p.Copies {
+		b.Copies = append(b.Copies, backend.Copy{Src: int32(c.Src), Dst: int32(c.Dst)})
+	}
+	for i := range p.Items {
+		fillItem(b, &p.Items[i], int32(i))
+	}
+	b.Masks = b.Masks[:logits*b.MaskWords]
+	b.Sampled = b.Sampled[:logits]
+	return nil
+}
+
+func fillItem(b *backend.Batch, it *sched.Item, seq int32) {
+	first := int32(len(b.Token))
+	for k, id := range it.Tokens {
+		b.Token = append(b.Token, id)
+		b.Pos = append(b.Pos, int32(it.Start+k))
+		b.Seq = append(b.Seq, seq)
+	}
+	length := int32(it.Start + it.Count)
+	b.Seqs = append(b.Seqs, backend.Seq{Slot: int32(it.Slot), First: first, Count: int32(it.Count), Length: length, Table: int32(len(b.Pages))})
+	for _, page := range it.Tables[0] {
+		b.Pages = append(b.Pages, int32(page))
+	}
+	if it.Logits > 0 {
+		b.Samples = append(b.Samples, backend.Sample{Slot: int32(it.Slot), Logits: int32(len(b.LogitRows)), Pos: length})
+		b.LogitRows = append(b.LogitRows, first+int32(it.Count)-1)
+	}
+}

@@ -1,0 +1,175 @@
+// Package runner turns a plan into a step of one device. It owns the device's
+// goroutine, locked to its OS thread: nobody else calls the backend. Steps go in
+// and come back in the same order; what fails, an error or a panic, is the
+// step's, and the runner goes on with the next one.
+package runner
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/reasond/reasond/internal/backend"
+	"github.com/reasond/reasond/internal/engine/sched"
+	"github.com/reasond/reasond/internal/llm"
+)
+
+// Bind gives a slot to a sequence, or renews its state, before a step.
+type Bind struct {
+	Slot  int
+	State backend.Slot
+}
+
+// Step is one plan on its way through the device. Its owner fills the first
+// part, hands it to Start, and reads the second when Done returns it. Steps are
+// reused: what they point to is valid until then.
+type Step struct {
+	Plan   *sched.Plan
+	Binds  []Bind
+	Guides []llm.Guide // per item; nil: no guide
+
+	Results []sched.Result // per item
+	Rows    []Row          // per item
+	Took    time.Duration
+	Err     error // the whole step failed; Results and Rows say nothing
+
+	tokens []int32
+}
+
+// Row is what is known of an item's sampled token beside its id.
+type Row struct {
+	Logprob float32
+	Top     []llm.TokenLogprob
+	Err     error // this row failed alone: no token
+}
+
+// Runner is a device's goroutine.
+type Runner struct {
+	be    backend.Backend
+	todo  chan *Step
+	done  chan *Step
+	ended chan struct{}
+	masks *masks
+	began atomic.Int64 // unix nanoseconds when the running step began; 0: idle
+}
+
+// New starts the goroutine. Guides' masks are computed by this many workers.
+func New(be backend.Backend, maskWorkers int) *Runner {
+	r := &Runner{be: be, todo: make(chan *Step, 2), done: make(chan *Step, 2), ended: make(chan struct{})}
+	r.masks = newMasks(maskWorkers)
+	go r.run()
+	return r
+}
+
+// Start hands a step over. At most two may be under way; then it does not block.
+func (r *Runner) Start(s *Step) { r.todo <- s }
+
+// Done returns steps as they end, in order.
+func (r *Runner) Done() <-chan *Step { return r.done }
+
+// Began is when the running step began; false when none runs.
+func (r *Runner) Began() (time.Time, bool) {
+	ns := r.began.Load()
+	return time.Unix(0, ns), ns != 0
+}
+
+// Close waits for the goroutine to end. All steps must have come back.
+func (r *Runner) Close() {
+	close(r.todo)
+	<-r.ended
+	r.masks.close()
+}
+
+func (r *Runner) run() {
+	runtime.LockOSThread()
+	defer close(r.ended)
+	for s := range r.todo {
+		start := time.Now()
+		r.began.Store(start.UnixNano())
+		s.Err = r.step(s)
+		s.Took = time.Since(start)
+		r.began.Store(0)
+		r.done <- s
+	}
+}
+
+// step is fill, forward, masks, sample, sync, collect.
+func (r *Runner) step(s *Step) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("runner: panic in a step: %v\n%s", p, debug.Stack())
+		}
+	}()
+	s.prepare()
+	for i := range s.Binds {
+		r.be.SetSlot(s.Binds[i].Slot, s.Binds[i].State)
+	}
+	b := r.be.Batch()
+	if err := fill(b, s.Plan); err != nil {
+		return err
+	}
+	if err := r.forward(b, s); err != nil {
+		return fmt.Errorf("runner: forward: %w", err)
+	}
+	if len(b.Samples) > 0 {
+		if err := r.be.Sample(); err != nil {
+			return fmt.Errorf("runner: sample: %w", err)
+		}
+	}
+	if err := r.be.Sync(); err != nil {
+		return fmt.Errorf("runner: sync: %w", err)
+	}
+	return s.collect(b)
+}
+
+// forward runs the device and, meanwhile, the guides' masks.
+func (r *Runner) forward(b *backend.Batch, s *Step) error {
+	if r.masks.start(b, s) {
+		defer r.masks.wait() // also when Forward panics: workers write to b and s
+	}
+	return r.be.Forward()
+}
+
+func (s *Step) prepare() {
+	n := len(s.Plan.Items)
+	s.Results, s.Rows, s.tokens = grown(s.Results, n), grown(s.Rows, n), grown(s.tokens, n)
+	for i := range n {
+		s.Results[i] = sched.Result{Seq: s.Plan.Items[i].Seq}
+		s.Rows[i] = Row{}
+	}
+}
+
+// collect copies what was sampled out of the batch, which the next step reuses.
+func (s *Step) collect(b *backend.Batch) error {
+	k := 0
+	for i := range s.Plan.Items {
+		if s.Plan.Items[i].Logits == 0 {
+			continue
+		}
+		if k >= len(b.Sampled) {
+			return fmt.Errorf("runner: %d tokens sampled of %d", len(b.Sampled), len(b.Samples))
+		}
+		got := &b.Sampled[k]
+		k++
+		if s.Rows[i].Err == nil {
+			s.Rows[i].Err = got.Err
+		}
+		if s.Rows[i].Err != nil {
+			continue
+		}
+		s.tokens[i] = got.Token
+		s.Results[i].Tokens = s.tokens[i : i+1 : i+1]
+		s.Rows[i].Logprob = got.Logprob
+		s.Rows[i].Top = append([]llm.TokenLogprob(nil), got.Top...)
+	}
+	return nil
+}
+
+func grown[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n, 2*n)
+	}
+	return s[:n]
+}

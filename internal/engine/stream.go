@@ -1,0 +1,195 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/reasond/reasond/internal/llm"
+)
+
+// stream is a request's mailbox. The loop appends and never waits; it holds at
+// most what the request may generate. It implements llm.Stream.
+type stream struct {
+	ready  chan struct{} // capacity 1: there is something to receive
+	tell   func(kind messageKind, choice int)
+	mu     sync.Mutex
+	fill   mailbox // what the loop appends to
+	lent   mailbox // what the last Recv returned
+	states []choiceState
+	open   int         // choices without a finish
+	cached int         // prompt tokens from the prefix cache
+	unhook func() bool // stops watching the request's context
+}
+
+type choiceState struct{ finished, delivered bool } // finish appended; finish returned by Recv
+
+// mailbox holds deltas and, behind them, their ids and log-probabilities.
+type mailbox struct {
+	deltas   []llm.Delta
+	ids      []int32
+	logprobs []llm.Logprobs
+}
+
+func newStream(choices int, tell func(messageKind, int)) *stream {
+	return &stream{ready: make(chan struct{}, 1), tell: tell, states: make([]choiceState, choices), open: choices}
+}
+
+// Recv implements llm.Stream.
+func (s *stream) Recv(ctx context.Context) ([]llm.Delta, error) {
+	for {
+		if got, err := s.take(); got != nil || err != nil {
+			return got, err
+		}
+		select {
+		case <-s.ready:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (s *stream) take() ([]llm.Delta, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.fill.deltas) == 0 {
+		if s.open == 0 {
+			return nil, io.EOF
+		}
+		return nil, nil
+	}
+	s.lent.reset()
+	s.fill, s.lent = s.lent, s.fill
+	for i := range s.lent.deltas {
+		if d := &s.lent.deltas[i]; d.Finish != nil {
+			s.states[d.Choice].delivered = true
+		}
+	}
+	return s.lent.deltas, nil
+}
+
+// Stop implements llm.Stream. What was not received yet came after the match:
+// it is dropped, a finish included.
+func (s *stream) Stop(choice int, match string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if choice < 0 || choice >= len(s.states) || s.states[choice].delivered {
+		return
+	}
+	s.fill.deltas = slices.DeleteFunc(s.fill.deltas, func(d llm.Delta) bool { return d.Choice == choice })
+	s.fill.finish(choice, llm.Finish{Reason: llm.FinishStop, StopID: -1, StopText: match, Cached: s.cached})
+	if !s.states[choice].finished {
+		s.end(choice)
+		s.tell(stopped, choice)
+	}
+	s.signal()
+}
+
+// Close implements llm.Stream.
+func (s *stream) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open > 0 {
+		s.tell(cancelled, 0)
+	}
+}
+
+// watch keeps the function that stops watching the request's context.
+func (s *stream) watch(unhook func() bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == 0 {
+		unhook()
+		return
+	}
+	s.unhook = unhook
+}
+
+// push appends tokens of a choice that has not ended; for one that has it does
+// nothing. It copies ids and logprobs.
+func (s *stream) push(choice int, ids []int32, logprobs []llm.Logprobs) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.states[choice].finished {
+		return
+	}
+	s.fill.add(choice, ids, logprobs)
+	s.signal()
+}
+
+// finish ends a choice, once; later calls do nothing.
+func (s *stream) finish(choice int, f llm.Finish) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.states[choice].finished {
+		return
+	}
+	f.Cached = s.cached
+	s.fill.finish(choice, f)
+	s.end(choice)
+	s.signal()
+}
+
+// end marks a choice finished.
+func (s *stream) end(choice int) {
+	s.states[choice].finished = true
+	s.open--
+	if s.open == 0 && s.unhook != nil {
+		s.unhook()
+	}
+}
+
+func (s *stream) setCached(n int) {
+	s.mu.Lock()
+	s.cached = n
+	s.mu.Unlock()
+}
+
+func (s *stream) signal() {
+	select {
+	case s.ready <- struct{}{}:
+	default:
+	}
+}
+
+// add appends tokens, to the last delta if that is the same choice's.
+func (m *mailbox) add(choice int, ids []int32, logprobs []llm.Logprobs) {
+	d := m.last(choice)
+	if d == nil {
+		m.deltas = append(m.deltas, llm.Delta{Choice: choice})
+		d = &m.deltas[len(m.deltas)-1]
+	}
+	// The last delta's ids are the end of m.ids, so that appending extends both.
+	m.ids = append(m.ids, ids...)
+	n := len(m.ids)
+	d.IDs = m.ids[n-len(d.IDs)-len(ids) : n : n]
+	if len(logprobs) > 0 {
+		m.logprobs = append(m.logprobs, logprobs...)
+		n := len(m.logprobs)
+		d.Logprobs = m.logprobs[n-len(d.Logprobs)-len(logprobs) : n : n]
+	}
+}
+
+func (m *mailbox) finish(choice int, f llm.Finish) {
+	d := m.last(choice)
+	if d == nil {
+		m.deltas = append(m.deltas, llm.Delta{Choice: choice})
+		d = &m.deltas[len(m.deltas)-1]
+	}
+	d.Finish = &f
+}
+
+// last is the last delta if it belongs to choice.
+func (m *mailbox) last(choice int) *llm.Delta {
+	if n := len(m.deltas); n > 0 && m.deltas[n-1].Choice == choice && m.deltas[n-1].Finish == nil {
+		return &m.deltas[n-1]
+	}
+	return nil
+}
+
+func (m *mailbox) reset() {
+	clear(m.deltas)
+	clear(m.logprobs)
+	m.deltas, m.ids, m.logprobs = m.deltas[:0], m.ids[:0], m.logprobs[:0]
+}
