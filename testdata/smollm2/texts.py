@@ -24,6 +24,8 @@ Below, in the small saloon, two men were playing chess on a folding board. One o
 It is often said that a crossing of this kind has no history, that one evening is like another and only the names of the passengers change. The company's books say otherwise. In 1923 the ferry carried a piano, four musicians and a goat; in 1951 it turned back in fog and arrived, nine hours late, at the place it had started from. A storm in the autumn of 1987 broke every window on the port side. Nobody was hurt, and the pears of that year are still remembered as the best.
 
 When the lights of the mainland came up, first the lighthouse and then the long row of lamps along the quay, people began to collect their bags. The boy asked whether bicycles went first. They did not, but the sailor at the rope let him through, because it was late and because he had once had a bicycle of the same colour. The chess players agreed on a draw. The woman with the pears gave one to each of them, and kept the last for the walk up the hill.
+
+By half past nine the deck had been washed and the crates were stacked in the dark beside the ramp. The engineer wrote one line in the book: wind from the west, force three, forty-four passengers, nothing to report. Then he turned off the lamp, listened for a while to the ropes, and went home.
 """
 
 # Pieces that the 1,000 strings are joined from: languages and scripts, code,
