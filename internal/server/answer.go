@@ -1,0 +1,127 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/reasond/reasond/api/openai"
+	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/metrics"
+	"github.com/reasond/reasond/internal/pipeline"
+)
+
+// chat is one accepted request on its way to an answer of either form.
+type chat struct {
+	x        *exchange
+	wire     *openai.ChatRequest
+	run      *pipeline.Run
+	feed     feed
+	observed *metrics.Generation
+	usage    llm.Usage // of the choices that have ended
+
+	id, model string
+	created   int64
+}
+
+// end gives the slot back, whatever happened.
+func (c *chat) end() {
+	c.run.Close()
+	c.feed.close()
+	c.usage.Prompt = c.run.PromptTokens()
+	c.observed.End(c.usage)
+	c.x.note(slog.Int("prompt_tokens", c.usage.Prompt), slog.Int("completion_tokens", c.usage.Completion))
+}
+
+// finished takes a choice's end into account.
+func (c *chat) finished(e llm.Event) error {
+	c.observed.Finished(e.Finish.Reason)
+	if u := e.Usage; u != nil {
+		// The choices share one prompt; the first says how much of it was cached.
+		if c.usage.Prompt = u.Prompt; e.Choice == 0 {
+			c.usage.Cached = u.Cached
+		}
+		c.usage.Completion += u.Completion
+		c.usage.Reasoning += u.Reasoning
+	}
+	return c.feed.finishError(e.Finish)
+}
+
+func wireUsage(u llm.Usage) openai.Usage {
+	return openai.Usage{
+		PromptTokens: u.Prompt, CompletionTokens: u.Completion, TotalTokens: u.Prompt + u.Completion,
+		PromptTokensDetails:     openai.PromptDetails{CachedTokens: u.Cached},
+		CompletionTokensDetails: openai.CompletionDetails{ReasoningTokens: u.Reasoning},
+	}
+}
+
+func matchedStop(f *llm.Finish) *openai.MatchedStop {
+	switch {
+	case f.StopText != "":
+		return &openai.MatchedStop{Text: f.StopText}
+	case f.StopID >= 0 && f.Reason == llm.FinishStop:
+		return &openai.MatchedStop{ID: f.StopID}
+	}
+	return nil
+}
+
+// reply is one choice while its events are folded.
+type reply struct {
+	reasoning, content strings.Builder
+	finish             llm.Finish
+}
+
+// whole sends the answer in one piece.
+func (c *chat) whole() error {
+	replies := make([]reply, c.wire.N)
+	for {
+		events, err := c.feed.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			if err := c.fold(&replies[e.Choice], e); err != nil {
+				return err
+			}
+		}
+		if len(events) > 0 {
+			c.observed.Text()
+		}
+	}
+	answer := openai.ChatCompletion{ID: c.id, Object: "chat.completion", Created: c.created, Model: c.model, Usage: wireUsage(c.usage)}
+	for i := range replies {
+		answer.Choices = append(answer.Choices, replies[i].choice(i))
+	}
+	writeJSON(c.x.w, answer)
+	return nil
+}
+
+func (c *chat) fold(r *reply, e llm.Event) error {
+	switch e.Kind {
+	case llm.EventReasoning:
+		r.reasoning.WriteString(e.Text)
+	case llm.EventContent:
+		r.content.WriteString(e.Text)
+	case llm.EventFinish:
+		r.finish = *e.Finish
+		return c.finished(e)
+	}
+	return nil
+}
+
+// choice is the reply as the wire has it: content is null where there is only
+// reasoning.
+func (r *reply) choice(i int) openai.Choice {
+	message := openai.ReplyMessage{Role: "assistant"}
+	if text := r.reasoning.String(); text != "" {
+		message.ReasoningContent, message.Reasoning = &text, &text
+	}
+	if text := r.content.String(); text != "" || message.Reasoning == nil {
+		message.Content = &text
+	}
+	return openai.Choice{Index: i, Message: message, FinishReason: string(r.finish.Reason), MatchedStop: matchedStop(&r.finish)}
+}

@@ -1,0 +1,148 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/reasond/reasond/api/openai"
+	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/pipeline"
+)
+
+// chatCompletions is POST /v1/chat/completions. Whatever is wrong with the
+// request is said before the first byte; one event source serves both forms of
+// the answer.
+func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request) {
+	ctx, leave, err := s.gate.enter(r.Context())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	defer leave()
+	c, err := s.startChat(ctx, w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	defer c.end()
+	if c.wire.Stream {
+		err = c.stream()
+	} else {
+		err = c.whole()
+	}
+	if err != nil {
+		s.fail(w, r, err)
+	}
+}
+
+// startChat takes a request from its body to the engine.
+func (s *Server) startChat(ctx context.Context, w http.ResponseWriter, r *http.Request) (*chat, error) {
+	x := exchangeOf(r.Context())
+	body, err := s.readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	wire, err := openai.DecodeChat(body)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.model(wire.Model)
+	if err != nil {
+		return nil, err
+	}
+	if stalled(m) {
+		return nil, errStalled
+	}
+	req := chatRequest(m, wire, x.tenant)
+	observed := s.metrics.Generation(m.Name)
+	run, err := m.Start(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	id := wire.RequestID
+	if id == "" {
+		id = rand.Text()
+	}
+	x.note(slog.String("model", clip(m.Name, 64)), slog.String("answer", "chatcmpl-"+id), slog.Bool("stream", wire.Stream))
+	return &chat{
+		x: x, wire: wire, run: run, observed: observed,
+		feed: feed{ctx: ctx, run: run, model: m, interval: s.cfg.KeepAlive / 2},
+		id:   "chatcmpl-" + id, model: m.Name, created: time.Now().Unix(),
+	}, nil
+}
+
+// chatRequest is the wire request over the model's defaults.
+func chatRequest(m *pipeline.Model, wire *openai.ChatRequest, tenant string) *pipeline.Request {
+	return &pipeline.Request{
+		ID: "chat-" + rand.Text(),
+		Chat: llm.Chat{
+			Messages: wire.Messages, Tools: wire.Tools, Kwargs: templateKwargs(wire),
+			AddGenerationPrompt: wire.AddGenerationPrompt, ContinueFinalMessage: wire.ContinueFinalMessage,
+		},
+		Effort: wire.ReasoningEffort, N: wire.N,
+		Sampling: sampling(m.Defaults, wire), Seed: seed(wire),
+		Stop: wire.Stop, IncludeStop: wire.IncludeStop,
+		SeparateReasoning: wire.SeparateReasoning, StreamReasoning: wire.StreamReasoning && wire.Stream,
+		KeepSpecial: wire.KeepSpecial, Tenant: tenant, Salt: wire.CacheSalt,
+	}
+}
+
+func seed(wire *openai.ChatRequest) *uint64 {
+	if wire.Seed == nil {
+		return nil
+	}
+	seed := uint64(*wire.Seed)
+	return &seed
+}
+
+func sampling(p llm.SamplingParams, wire *openai.ChatRequest) llm.SamplingParams {
+	set(&p.Temperature, wire.Temperature)
+	set(&p.TopP, wire.TopP)
+	set(&p.TopK, wire.TopK)
+	set(&p.MinP, wire.MinP)
+	set(&p.PresencePenalty, wire.PresencePenalty)
+	set(&p.FrequencyPenalty, wire.FrequencyPenalty)
+	set(&p.RepetitionPenalty, wire.RepetitionPenalty)
+	set(&p.MaxTokens, wire.MaxTokens)
+	set(&p.MinTokens, wire.MinTokens)
+	set(&p.IgnoreEOS, wire.IgnoreEOS)
+	if wire.LogitBias != nil {
+		p.LogitBias = wire.LogitBias
+	}
+	if wire.StopIDs != nil {
+		p.StopIDs = wire.StopIDs
+	}
+	return p
+}
+
+func set[T any](dst *T, given *T) {
+	if given != nil {
+		*dst = *given
+	}
+}
+
+// templateKwargs lets reasoning_effort reach the template under the names that
+// templates know, where chat_template_kwargs does not say otherwise.
+func templateKwargs(wire *openai.ChatRequest) map[string]json.RawMessage {
+	if wire.ReasoningEffort == "" {
+		return wire.TemplateKwargs
+	}
+	kwargs := map[string]json.RawMessage{"reasoning_effort": json.RawMessage(`"` + wire.ReasoningEffort + `"`)}
+	thinking := json.RawMessage("true")
+	if wire.ReasoningEffort == "none" {
+		thinking = json.RawMessage("false")
+	}
+	_, enable := wire.TemplateKwargs["enable_thinking"]
+	_, plain := wire.TemplateKwargs["thinking"]
+	if !enable && !plain {
+		kwargs["enable_thinking"], kwargs["thinking"] = thinking, thinking
+	}
+	for name, v := range wire.TemplateKwargs {
+		kwargs[name] = v
+	}
+	return kwargs
+}

@@ -1,0 +1,73 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/pipeline"
+)
+
+// feed is a run's events with a clock: a stream that is silent needs a sign of
+// life, and an engine that is stuck must not take its requests along.
+type feed struct {
+	ctx      context.Context // ends when the client goes or the drain limit is reached
+	run      *pipeline.Run
+	model    *pipeline.Model
+	interval time.Duration
+
+	tick  context.Context // ends with the interval, or with ctx; nil: to be made
+	stop  context.CancelFunc
+	quiet bool // nothing came in this interval
+}
+
+// next returns the next events; none at all after a whole interval without
+// any, so that two intervals bound the silence. io.EOF ends the run. An error
+// that ended a choice is returned instead of its finish.
+func (f *feed) next() ([]llm.Event, error) {
+	for {
+		if f.tick == nil {
+			f.tick, f.stop = context.WithTimeout(f.ctx, f.interval)
+		}
+		events, err := f.run.Next(f.tick)
+		switch {
+		case err == nil:
+			f.quiet = false
+			return events, nil
+		case f.ctx.Err() != nil:
+			return nil, context.Cause(f.ctx)
+		case !errors.Is(err, context.DeadlineExceeded):
+			return nil, err
+		}
+		f.close()
+		if stalled(f.model) {
+			return nil, errStalled
+		}
+		if f.quiet {
+			return nil, nil
+		}
+		f.quiet = true
+	}
+}
+
+func (f *feed) close() {
+	if f.stop != nil {
+		f.stop()
+	}
+	f.tick, f.stop = nil, nil
+}
+
+// finishError is the error of a choice that did not end by itself; nil if it
+// did.
+func (f *feed) finishError(fin *llm.Finish) error {
+	switch {
+	case fin.Reason != llm.FinishAbort && fin.Reason != llm.FinishError:
+		return nil
+	case f.ctx.Err() != nil:
+		return context.Cause(f.ctx)
+	case fin.Err != nil:
+		return fin.Err
+	}
+	return llm.Errorf(llm.Internal, "", "a choice ended with %s and no reason", fin.Reason)
+}

@@ -1,0 +1,49 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/pipeline"
+)
+
+var errStalled = &llm.Error{Kind: llm.Stopping, Code: "engine_stalled", Message: "the engine makes no progress", RetryAfter: 10 * time.Second}
+
+type status struct {
+	Status string `json:"status"`
+}
+
+// alive says that the process answers.
+func (s *Server) alive(w http.ResponseWriter, _ *http.Request) { writeJSON(w, status{"ok"}) }
+
+// ready says that requests are taken: not draining, and every engine makes
+// progress. It asks the engines, as an HTTP layer that answers proves nothing.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	if s.gate.draining() {
+		s.fail(w, r, errDraining)
+		return
+	}
+	for _, m := range s.cfg.Models {
+		if stalled(m) {
+			s.fail(w, r, errStalled)
+			return
+		}
+	}
+	writeJSON(w, status{"ok"})
+}
+
+func stalled(m *pipeline.Model) bool { return m.Engine.Stats().Stalled }
+
+func (s *Server) version(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, struct {
+		Version string `json:"version"`
+	}{s.cfg.Version})
+}
+
+// exposition is the Prometheus text of /metrics.
+func (s *Server) exposition() http.HandlerFunc {
+	return promhttp.HandlerFor(s.metrics.Registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, DisableCompression: true}).ServeHTTP
+}

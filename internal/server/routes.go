@@ -1,0 +1,35 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// routes is the whole route table.
+//
+//	open, without a key:  /healthz /readyz, and Config.PublicPaths
+//	with a key:           everything else, unknown paths included
+func (s *Server) routes() http.Handler {
+	r := chi.NewRouter()
+	r.Use(s.noteRoute)
+	r.NotFound(s.notFound)
+	r.MethodNotAllowed(s.methodNotAllowed)
+
+	get := func(path string, h http.HandlerFunc) {
+		r.Get(path, h)
+		r.Head(path, h)
+	}
+	get("/health", s.ready)
+	get("/version", s.version)
+	get("/metrics", s.exposition())
+	get("/v1/models", s.listModels)
+	get("/v1/models/*", s.getModel)
+
+	r.With(s.jsonOnly).Post("/v1/chat/completions", s.chatCompletions)
+
+	// Open routes stand apart: nothing that a path can be made to look like
+	// leads from here to the router's other routes.
+	open := map[string]http.HandlerFunc{"/healthz": s.alive, "/readyz": s.ready}
+	return s.exchange(s.checkHost(s.authenticate(open, r)))
+}
