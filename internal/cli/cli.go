@@ -34,6 +34,12 @@ type world struct {
 	getenv   config.Getenv
 }
 
+// lookup is an environment variable's value, "" where it is not set.
+func (w world) lookup(name string) string {
+	value, _ := w.getenv(name)
+	return value
+}
+
 // Main runs the command line with the process's own streams and environment.
 func Main(args []string) int {
 	w := world{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.LookupEnv}
@@ -76,6 +82,7 @@ into reasoning_content and content.
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
+		newChat(w),
 		newInspect(w),
 		newVersion(w),
 	)

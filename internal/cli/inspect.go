@@ -21,12 +21,14 @@ import (
 const embeddedName = "tiny-reasoner"
 
 type inspectOptions struct {
-	path string // empty: the embedded model
-	json bool
+	path        string // empty: the embedded model
+	json        bool
+	downloadDir string
 }
 
 func (o *inspectOptions) AddFlags(f *config.Flags) {
 	f.Var(config.Bool(&o.json), "json", "", "print a JSON object")
+	f.Var(config.String(&o.downloadDir), "download-dir", "", "where downloads go (default: Hugging Face's cache folder)")
 }
 
 func newInspect(w world) *cobra.Command {
@@ -35,19 +37,19 @@ func newInspect(w world) *cobra.Command {
 		Use:   "inspect [MODEL]",
 		Short: "Describe a model file without running it",
 		Long: `Describe a model: format, architecture, parameters, tensors by type, tokenizer,
-chat template, end tokens and context. MODEL is a folder or a .gguf file; without
-it, the model that is built in.`,
+chat template, end tokens and context. MODEL is a folder, a .gguf file or a hub
+id; without it, the model that is built in.`,
 	}
-	return command(c, w, o.AddFlags, cobra.MaximumNArgs(1), func(_ context.Context, args []string) error {
+	return command(c, w, o.AddFlags, cobra.MaximumNArgs(1), func(ctx context.Context, args []string) error {
 		if len(args) == 1 {
 			o.path = args[0]
 		}
-		return runInspect(w.out, o)
+		return runInspect(ctx, w, o)
 	})
 }
 
-func runInspect(out io.Writer, o inspectOptions) error {
-	m, err := openWeights(o.path)
+func runInspect(ctx context.Context, w world, o inspectOptions) error {
+	m, err := openWeights(ctx, w, o)
 	if err != nil {
 		return err
 	}
@@ -57,16 +59,23 @@ func runInspect(out io.Writer, o inspectOptions) error {
 		return err
 	}
 	if o.json {
-		e := json.NewEncoder(out)
+		e := json.NewEncoder(w.out)
 		e.SetIndent("", "  ")
 		return e.Encode(d)
 	}
-	return d.print(out)
+	return d.print(w.out)
 }
 
-func openWeights(path string) (*weights.Model, error) {
-	if path == "" {
+func openWeights(ctx context.Context, w world, o inspectOptions) (*weights.Model, error) {
+	if o.path == "" {
 		return weights.OpenFS(tinyreasoner.FS, embeddedName)
+	}
+	log := newLogger(w.err, "warn", "auto")
+	bars := newProgress(w.err, log)
+	defer bars.Close()
+	path, err := locate(ctx, w, log, bars, o.path, o.downloadDir)
+	if err != nil {
+		return nil, err
 	}
 	return weights.Open(path)
 }

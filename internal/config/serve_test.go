@@ -182,30 +182,6 @@ func TestKeysComeFromFlagsAndFile(t *testing.T) {
 	}
 }
 
-func TestHubVariablesAreHuggingFacesOwn(t *testing.T) {
-	from := func(env map[string]string) Hub {
-		return HubFromEnv(func(n string) (string, bool) { v, ok := env[n]; return v, ok }, "/home/u",
-			func(name string) ([]byte, error) {
-				if name == "/hf/token" {
-					return []byte("saved\n"), nil
-				}
-				return nil, errors.New("none")
-			})
-	}
-	if h := from(nil); h != (Hub{Endpoint: defaultEndpoint, Cache: "/home/u/.cache/huggingface/hub"}) {
-		t.Errorf("%+v", h)
-	}
-	if h := from(map[string]string{"HF_HOME": "/hf", "HF_ENDPOINT": "http://hub/", "HF_HUB_OFFLINE": "yes"}); h != (Hub{"http://hub", "saved", true, "/hf/hub"}) {
-		t.Errorf("%+v", h)
-	}
-	if h := from(map[string]string{"HF_HOME": "/hf", "HF_HUB_CACHE": "/c", "HF_TOKEN": "t", "HF_HUB_OFFLINE": "0"}); h != (Hub{defaultEndpoint, "t", false, "/c"}) {
-		t.Errorf("%+v", h)
-	}
-	if h := from(map[string]string{"XDG_CACHE_HOME": "/x"}); h.Cache != "/x/huggingface/hub" {
-		t.Errorf("%+v", h)
-	}
-}
-
 func TestSizesAreWholeBytes(t *testing.T) {
 	for in, want := range map[string]int64{"0": 0, "17": 17, "1k": 1024, "1KB": 1000, "2 MiB": 2 << 20, "0.5g": 1 << 29} {
 		n := int64(-1)

@@ -203,3 +203,27 @@ func (v object) Set(s string) error {
 	*v.p = m
 	return nil
 }
+
+type float struct {
+	p        *float64
+	min, max float64
+}
+
+// Float is a number from min to max; a value below min is shown as no default.
+func Float(p *float64, min, max float64) pflag.Value { return &float{p, min, max} }
+
+func (v *float) Type() string { return "number" }
+func (v *float) String() string {
+	if v.p == nil || *v.p < v.min {
+		return ""
+	}
+	return strconv.FormatFloat(*v.p, 'g', -1, 64)
+}
+func (v *float) Set(s string) error {
+	x, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(x >= v.min && x <= v.max) {
+		return fmt.Errorf("must be a number from %g to %g", v.min, v.max)
+	}
+	*v.p = x
+	return nil
+}
