@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"regexp"
 
 	"github.com/reasond/reasond/internal/weights/gguf"
 )
@@ -43,12 +44,16 @@ var architectures = map[string]string{
 	"qwen3": "Qwen3ForCausalLM",
 }
 
+// archPattern keeps the architecture, which prefixes keys in messages, to
+// what llama.cpp uses.
+var archPattern = regexp.MustCompile(`^[a-z0-9_.-]{1,64}$`)
+
 // ggufConfig is config.json with Hugging Face's keys: see hfConfig. The
 // dimensions must be there; what Hugging Face has a default for may be absent.
 func ggufConfig(f *gguf.File) (json.RawMessage, error) {
 	arch, ok := f.String("general.architecture")
-	if !ok || arch == "" {
-		return nil, fmt.Errorf("gguf: general.architecture is missing")
+	if !ok || !archPattern.MatchString(arch) {
+		return nil, fmt.Errorf("gguf: general.architecture is missing or not a plain name")
 	}
 	if n, _ := f.Int("split.count"); n > 1 {
 		return nil, fmt.Errorf("gguf: one of %d parts; files split in parts are not supported, merge them first", n)
@@ -158,10 +163,10 @@ func (c *hfConfig) tokens(f *gguf.File) {
 func ggufDim(f *gguf.File, key string) (int64, error) {
 	n, ok := f.Int(key)
 	if !ok {
-		return 0, fmt.Errorf("gguf: %.80s is missing or not an integer", key)
+		return 0, fmt.Errorf("gguf: %s is missing or not an integer", key)
 	}
 	if n < 1 || n > math.MaxInt32 {
-		return 0, fmt.Errorf("gguf: %.80s is %d, not 1 to %d", key, n, math.MaxInt32)
+		return 0, fmt.Errorf("gguf: %s is %d, not 1 to %d", key, n, math.MaxInt32)
 	}
 	return n, nil
 }

@@ -56,7 +56,7 @@ func hfName(name string) string {
 
 // mapGGUF enters the file's tensors under their Hugging Face names.
 func (m *Model) mapGGUF(f *gguf.File) error {
-	arch, _ := f.String("general.architecture")
+	arch, _ := f.String("general.architecture") // checked by ggufConfig
 	heads, kvHeads := 0, 0
 	if arch == "llama" {
 		var err error

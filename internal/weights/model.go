@@ -108,7 +108,7 @@ func (m *Model) Close() error {
 // add enters a tensor under its canonical name and refuses a second one.
 func (m *Model) add(name string, e *entry) error {
 	if _, dup := m.tensors[name]; dup {
-		return fmt.Errorf("tensor %q is there twice", name)
+		return fmt.Errorf("tensor %.80q is there twice", name)
 	}
 	e.tensor.Name = name
 	m.tensors[name] = e
