@@ -17,3 +17,5 @@ func TestTinyReasonerIsExact(t *testing.T) {
 func TestRandomModelsMatchTransformers(t *testing.T) {
 	backendtest.Models(t, open, "../../../testdata/models", true, 1e-4)
 }
+
+func TestConformance(t *testing.T) { backendtest.Run(t, open, backendtest.Float32) }
