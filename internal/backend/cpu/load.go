@@ -1,0 +1,241 @@
+package cpu
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"unsafe"
+
+	"github.com/reasond/reasond/internal/backend"
+	"github.com/reasond/reasond/internal/weights"
+	kernels "github.com/reasond/reasond/kernels/cpu"
+)
+
+// linear is a packed weight matrix.
+type linear struct {
+	*kernels.Linear
+	name  string
+	gated bool
+	// unfused: gate and up differ in format, so they are two plain matrices and
+	// their product is an op of its own.
+	unfused bool
+}
+
+// out is the width of the op's result.
+func (l *linear) out() int {
+	if l.unfused {
+		return l.Out / 2
+	}
+	return l.Out
+}
+
+// packKey finds a tensor that was packed before: the LM head that is the
+// embedding.
+type packKey struct {
+	data  *byte
+	bytes int
+	name  string
+	dtype weights.DType
+}
+
+type rope struct {
+	table []float32 // [MaxContext][2][half]
+	half  int
+}
+
+// NewVector implements backend.Backend.
+func (b *Backend) NewVector(t weights.Tensor) (backend.Vector, error) {
+	if len(t.Shape) != 1 || t.Cols() == 0 {
+		return 0, fmt.Errorf("cpu: vector %q has shape %v", t.Name, t.Shape)
+	}
+	v, err := b.machine.Floats(t.Cols())
+	if err != nil {
+		return 0, err
+	}
+	t.Row(v, 0)
+	b.vectors = append(b.vectors, v)
+	b.account(t, int64(4*len(v)))
+	return backend.Vector(len(b.vectors) - 1), nil
+}
+
+func (b *Backend) account(t weights.Tensor, packed int64) {
+	b.fileBytes += int64(len(t.Data))
+	b.weightBytes += packed
+}
+
+// NewLinear implements backend.Backend. Data is read here and not kept.
+func (b *Backend) NewLinear(s backend.LinearSpec) (backend.Linear, error) {
+	if err := checkSpec(s); err != nil {
+		return 0, fmt.Errorf("cpu: linear %q: %w", s.Name, err)
+	}
+	key, single := keyOf(s)
+	if l, ok := b.packed[key]; single && ok {
+		return l, nil
+	}
+	l, err := b.pack(s)
+	if err != nil {
+		return 0, fmt.Errorf("cpu: linear %q: %w", s.Name, err)
+	}
+	b.linears = append(b.linears, l)
+	handle := backend.Linear(len(b.linears) - 1)
+	if single {
+		b.packed[key] = handle
+	}
+	return handle, nil
+}
+
+func keyOf(s backend.LinearSpec) (packKey, bool) {
+	if len(s.Parts) != 1 || s.Bias != nil || len(s.Parts[0].Data) == 0 {
+		return packKey{}, false
+	}
+	p := s.Parts[0]
+	return packKey{&p.Data[0], len(p.Data), p.Name, p.DType}, true
+}
+
+func checkSpec(s backend.LinearSpec) error {
+	if len(s.Parts) == 0 || s.Bias != nil && len(s.Bias) != len(s.Parts) {
+		return fmt.Errorf("%d parts, %d biases", len(s.Parts), len(s.Bias))
+	}
+	if s.Gated && (len(s.Parts) != 2 || s.Parts[0].Rows() != s.Parts[1].Rows()) {
+		return errors.New("a gated linear has two parts of equal shape")
+	}
+	for i, p := range s.Parts {
+		if len(p.Shape) != 2 || p.Rows() == 0 || p.Cols() == 0 || p.Cols() != s.Parts[0].Cols() || p.Elements() > math.MaxInt32*256 {
+			return fmt.Errorf("part %q has shape %v", p.Name, p.Shape)
+		}
+		if !p.DType.Valid() || p.Cols()%p.DType.BlockSize() != 0 || len(p.Data) != p.Rows()*p.RowBytes() {
+			return fmt.Errorf("part %q: %d bytes of %s for shape %v", p.Name, len(p.Data), p.DType, p.Shape)
+		}
+		if s.Bias == nil || len(s.Bias[i].Shape) == 0 {
+			continue
+		}
+		if bias := s.Bias[i]; len(bias.Shape) != 1 || bias.Cols() != p.Rows() {
+			return fmt.Errorf("bias %q of part %q has shape %v", bias.Name, p.Name, bias.Shape)
+		}
+	}
+	return nil
+}
+
+// place says where a part went: matrix and first row of it, or its up half.
+type place struct {
+	mat, row int
+	up       bool
+}
+
+// layout joins neighbouring parts of one format into one matrix, so that no
+// part is padded alone.
+func layout(s backend.LinearSpec) (mats []kernels.Part, places []place, fused bool) {
+	if fused = s.Gated && s.Parts[0].DType == s.Parts[1].DType; fused {
+		p := s.Parts[0]
+		return []kernels.Part{{Format: int(p.DType), Rows: p.Rows()}}, []place{{}, {up: true}}, true
+	}
+	for _, p := range s.Parts {
+		last := len(mats) - 1
+		if last < 0 || mats[last].Format != int(p.DType) {
+			mats = append(mats, kernels.Part{Format: int(p.DType)})
+			last++
+		}
+		places = append(places, place{mat: last, row: mats[last].Rows})
+		mats[last].Rows += p.Rows()
+	}
+	return mats, places, false
+}
+
+func (b *Backend) pack(s backend.LinearSpec) (*linear, error) {
+	mats, places, fused := layout(s)
+	k, err := b.machine.NewLinear(mats, s.Parts[0].Cols(), fused)
+	if err != nil {
+		return nil, err
+	}
+	l := &linear{Linear: k, name: s.Name, gated: s.Gated, unfused: s.Gated && !fused}
+	for i, p := range s.Parts {
+		packPart(k, places[i], p)
+		b.account(p, 0)
+		if s.Bias == nil || len(s.Bias[i].Shape) == 0 {
+			continue
+		}
+		if err := k.SetBias(b.machine, places[i].mat, s.Bias[i].Float32(), places[i].row, places[i].up); err != nil {
+			return nil, err
+		}
+		b.account(s.Bias[i], 4*int64(p.Rows()))
+	}
+	b.weightBytes += k.Bytes
+	return l, nil
+}
+
+// packPart packs a tensor's rows on all cores.
+func packPart(k *kernels.Linear, at place, t weights.Tensor) {
+	const rows = 64
+	var wait sync.WaitGroup
+	limit := make(chan struct{}, runtime.GOMAXPROCS(0))
+	n := t.RowBytes()
+	step := max(rows, (t.Rows()/cap(limit)/4+rows-1)/rows*rows)
+	for r := 0; r < t.Rows(); r += step {
+		limit <- struct{}{}
+		wait.Go(func() {
+			count := min(step, t.Rows()-r)
+			k.Pack(at.mat, at.row+r, count, t.Data[r*n:(r+count)*n], at.up)
+			<-limit
+		})
+	}
+	wait.Wait()
+}
+
+// NewRope implements backend.Backend.
+func (b *Backend) NewRope(s backend.RopeSpec) (backend.Rope, error) {
+	half := len(s.Inv)
+	if half == 0 || half > kernels.MaxHeadDim/2 {
+		return 0, fmt.Errorf("cpu: a rotary table of %d pairs", half)
+	}
+	table, err := b.machine.Floats(b.cfg.MaxContext * 2 * half)
+	if err != nil {
+		return 0, err
+	}
+	for pos := range b.cfg.MaxContext {
+		row := table[pos*2*half:][:2*half]
+		for i, inv := range s.Inv {
+			sin, cos := math.Sincos(float64(pos) * inv)
+			row[i], row[half+i] = float32(cos*s.Scale), float32(sin*s.Scale)
+		}
+	}
+	b.ropes = append(b.ropes, rope{table, half})
+	return backend.Rope(len(b.ropes) - 1), nil
+}
+
+// NewBuffer implements backend.Backend.
+func (b *Backend) NewBuffer(cols int) (backend.Buffer, error) {
+	if cols < 1 {
+		return 0, fmt.Errorf("cpu: a buffer of %d columns", cols)
+	}
+	buf, err := b.machine.NewBuffer(b.cfg.MaxRows, cols)
+	if err != nil {
+		return 0, err
+	}
+	b.buffers = append(b.buffers, buf)
+	return backend.Buffer(len(b.buffers) - 1), nil
+}
+
+// NewKV implements backend.Backend.
+func (b *Backend) NewKV(layers, kvHeads, headDim int) error {
+	if layers < 1 || kvHeads < 1 || headDim < 1 || headDim > kernels.MaxHeadDim || headDim%16 != 0 {
+		return fmt.Errorf("cpu: KV of %d layers, %d heads of %d; a head is a multiple of 16, at most %d", layers, kvHeads, headDim, kernels.MaxHeadDim)
+	}
+	element := int64(2)
+	if b.cfg.Float32 {
+		element = 4
+	}
+	kv, err := b.machine.NewKV(layers, b.cfg.Pages, kvHeads, headDim)
+	if err != nil {
+		return err
+	}
+	b.kv, b.kvHeads, b.headDim = kv, kvHeads, headDim
+	b.kvBytes = 2 * element * int64(layers) * int64(b.cfg.Pages) * int64(kvHeads*headDim*backend.PageTokens)
+	return nil
+}
+
+// alias makes a slice of T over elements of the same layout.
+func alias[T, F any](from []F) []T {
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(from))), len(from))[:0]
+}

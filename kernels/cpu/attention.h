@@ -1,0 +1,231 @@
+// attention.h: out[r] = softmax(q·Kᵀ*scale)·V over the last positions of the
+// row's sequence, read through its page table.
+//
+// The query heads of a KV head, for a few consecutive rows, are the tile's
+// columns: a page of K is the panel of a matrix with 32 keys as outputs, a page
+// of V one with dim outputs and keys as k. Keys are taken in segments of SEGMENT
+// positions, counted from position 0: each has its own maximum, and they are
+// merged in order. So a row's arithmetic does not depend on the rows beside it,
+// and segments may be computed anywhere.
+//
+// A key at or behind a row's length, or before its window, has probability 0;
+// a slot that no row of the tile may see is not multiplied at all: its bytes
+// may be anything.
+//
+// A chunk is a block of rows of one sequence times a KV head (times a segment).
+#ifndef RK_ATTENTION_H
+#define RK_ATTENTION_H
+
+#include "tile.h"
+
+// a_tile is T query heads over the keys of one KV head.
+typedef struct {
+  const phase *ph;
+  scratch *s;
+  const uint8_t *k, *v;      // pages of this head
+  const int32_t *table;
+  int dim;
+  int lo[MAX_TILE], hi[MAX_TILE]; // positions that column t sees: [lo, hi)
+  float top[MAX_TILE], mass[MAX_TILE]; // merged maximum (base 2) and sum; mass 0: nothing yet
+} a_tile;
+
+// a segment: positions [from, to), from a multiple of a page, base that of the segment
+typedef struct { int base, from, to; } a_segment;
+
+static int max_of(const int *x, int n) { int m = x[0]; for (int i = 1; i < n; i++) if (x[i] > m) m = x[i]; return m; }
+static int min_of(const int *x, int n) { int m = x[0]; for (int i = 1; i < n; i++) if (x[i] < m) m = x[i]; return m; }
+
+AI void scores_page(const int T, const a_tile *at, const uint8_t *page, int at_key) {
+  const float *q[MAX_TILE];
+  for (int t = 0; t < T; t++) q[t] = at->s->q[t];
+  for (int r = 0; r < RK_PAGE / VL; r += PASS) {
+    vf c[4][MAX_TILE];
+    UNROLL for (int i = 0; i < PASS; i++) UNROLL for (int t = 0; t < T; t++) c[i][t] = vset1(0);
+    if (at->ph->m->cfg.float32) tile_f32(PASS, T, (const float *)page + r * VL, RK_PAGE, at->dim, q, c);
+    else {
+#if defined(RK_ISA_AVX512)
+      const uint16_t *q16[MAX_TILE];
+      for (int t = 0; t < T; t++) q16[t] = at->s->q16[t];
+      tile_bf16(PASS, T, page + r * VL * 4, RK_PAGE, at->dim, q16, c);
+#else
+      tile_bf16_f32(PASS, T, page + r * VL * 4, RK_PAGE, at->dim, q, c);
+#endif
+    }
+    UNROLL for (int i = 0; i < PASS; i++) UNROLL for (int t = 0; t < T; t++) vst(at->s->scores[t] + at_key + (r + i) * VL, c[i][t]);
+  }
+}
+
+// scores become probabilities without their divisor, 0 where a key is not seen;
+// returns the maximum and the sum
+static void softmax(const a_tile *at, const a_segment *g, int t, float *top, float *mass) {
+  float *x = at->s->scores[t];
+  int end = (g->to + RK_PAGE - 1) / RK_PAGE * RK_PAGE - g->base;
+  int lo = at->lo[t] - g->base, hi = at->hi[t] - g->base;
+  vf most = vset1(-INFINITY), sum = vset1(0);
+  for (int k = g->from - g->base; k < end; k += VL) {
+    vi seen = vbelow(hi - k) & ~vbelow(lo - k);
+    most = vmax(most, vselect(seen, vld(x + k), vset1(-INFINITY)));
+  }
+  *top = vtop(most);
+  vf m = vset1(*top);
+  for (int k = g->from - g->base; k < end; k += VL) {
+    vi seen = vbelow(hi - k) & ~vbelow(lo - k);
+    vf p = (vf)(seen & (vi)vexp2(vld(x + k) - m));
+    sum += p;
+    vst(x + k, p);
+  }
+  *mass = vsum(sum);
+#if defined(RK_ISA_AVX512)
+  if (!at->ph->m->cfg.float32) to_bf16(at->s->p16[t] + (g->from - g->base), x + (g->from - g->base), end - (g->from - g->base), 0);
+#endif
+}
+
+// R vectors of columns of V from column c, over the segment's pages, into s->o
+AI void values(const int R, const int T, const a_tile *at, const a_segment *g, int c0) {
+  const int64_t page_bytes = at->ph->m->page_bytes;
+  const int dim = at->dim;
+  vf c[4][MAX_TILE];
+  UNROLL for (int r = 0; r < R; r++) UNROLL for (int t = 0; t < T; t++) c[r][t] = vset1(0);
+  for (int key = g->from; key < g->to; key += RK_PAGE) {
+    const uint8_t *page = at->v + at->table[key / RK_PAGE] * page_bytes + c0 * 4;
+    int n = g->to - key < RK_PAGE ? g->to - key : RK_PAGE;
+    const float *p[MAX_TILE];
+    for (int t = 0; t < T; t++) p[t] = at->s->scores[t] + (key - g->base);
+    if (at->ph->m->cfg.float32) { tile_f32(R, T, (const float *)page, dim, n, p, c); continue; }
+#if defined(RK_ISA_AVX512)
+    const uint16_t *p16[MAX_TILE];
+    for (int t = 0; t < T; t++) p16[t] = at->s->p16[t] + (key - g->base);
+    tile_bf16(R, T, page, dim, n, p16, c);
+#else
+    tile_bf16_f32(R, T, page, dim, n, p, c);
+#endif
+  }
+  UNROLL for (int r = 0; r < R; r++) UNROLL for (int t = 0; t < T; t++) vst(at->s->o[t] + c0 + r * VL, c[r][t]);
+}
+
+AI void segment_sums(const int T, a_tile *at, const a_segment *g, float *top, float *mass) {
+  for (int key = g->from; key < g->to; key += RK_PAGE) {
+    const uint8_t *page = at->k + at->table[key / RK_PAGE] * at->ph->m->page_bytes;
+    scores_page(T, at, page, key - g->base);
+  }
+  for (int t = 0; t < T; t++) softmax(at, g, t, &top[t], &mass[t]);
+  int c = 0;
+  for (; c + 4 * VL <= at->dim; c += 4 * VL) values(4, T, at, g, c);
+#if defined(RK_ISA_AVX512)
+  for (; c + 2 * VL <= at->dim; c += 2 * VL) values(2, T, at, g, c);
+  for (; c + VL <= at->dim; c += VL) values(1, T, at, g, c);
+#elif defined(RK_ISA_AVX2)
+  for (; c + 2 * VL <= at->dim; c += 2 * VL) values(2, T, at, g, c);
+#endif
+}
+#define SEGMENT_SUMS(T) static NOINLINE void segment_sums_##T(a_tile *at, const a_segment *g, float *top, float *mass) { segment_sums(T, at, g, top, mass); }
+SEGMENT_SUMS(1) SEGMENT_SUMS(2) SEGMENT_SUMS(3)
+#if defined(RK_ISA_AVX512)
+SEGMENT_SUMS(4) SEGMENT_SUMS(5) SEGMENT_SUMS(6)
+#endif
+typedef void (*segment_fn)(a_tile *, const a_segment *, float *, float *);
+static const segment_fn segment_fns[] = {
+  0, segment_sums_1, segment_sums_2, segment_sums_3,
+#if defined(RK_ISA_AVX512)
+  segment_sums_4, segment_sums_5, segment_sums_6,
+#endif
+};
+
+// merge adds a segment (its maximum, sum and p*v) to what came before it
+static void merge(float *top, float *mass, float *sum, float seg_top, float seg_mass, const float *seg, int dim) {
+  if (seg_mass == 0) return;
+  if (*mass == 0) {
+    *top = seg_top, *mass = seg_mass;
+    memcpy(sum, seg, (size_t)dim * 4);
+    return;
+  }
+  float m = seg_top > *top ? seg_top : *top, e[VL] = {*top - m, seg_top - m};
+  vst(e, vexp2(vld(e)));
+  vf before = vset1(e[0]), now = vset1(e[1]);
+  for (int d = 0; d < dim; d += VL) vst(sum + d, vfma(vld(seg + d), now, vld(sum + d) * before));
+  *mass = *mass * e[0] + seg_mass * e[1];
+  *top = m;
+}
+
+// where column e of a block goes: its row and query head
+AI int column_row(const a_block *b, int group, int e) { return b->row + e / group; }
+static float *partial_of(const phase *ph, int row, int head, int segment) {
+  const rk_attention *a = &ph->op->attn;
+  return ph->m->partials + (((int64_t)row * a->heads + head) * ph->segments + segment) * (a->dim + VL);
+}
+
+// tile_open sets up columns [e, e+n) of a block for KV head h
+static void tile_open(a_tile *at, const a_block *b, int h, int e, int n) {
+  const phase *ph = at->ph;
+  const rk_attention *a = &ph->op->attn;
+  int group = a->heads / a->kv_heads;
+  vf scale = vset1(a->scale * 1.44269504f);
+  for (int t = 0; t < n; t++) {
+    int row = column_row(b, group, e + t), head = h * group + (e + t) % group;
+    const float *q = ph->op->x.p + (int64_t)row * ph->op->x.ld + head * a->dim;
+    for (int d = 0; d < a->dim; d += VL) vst(at->s->q[t] + d, vld(q + d) * scale);
+#if defined(RK_ISA_AVX512)
+    if (!ph->m->cfg.float32) to_bf16(at->s->q16[t], at->s->q[t], a->dim, a->dim);
+#endif
+    at->hi[t] = ph->m->batch.pos[row] + 1;
+    at->lo[t] = a->window && at->hi[t] > a->window ? at->hi[t] - a->window : 0;
+    at->mass[t] = 0, at->top[t] = 0;
+  }
+}
+
+static void op_attention(void *arg, int chunk, int thread) {
+  const phase *ph = arg;
+  const rk_attention *a = &ph->op->attn;
+  rk_machine *m = ph->m;
+  int only = -1, group = a->heads / a->kv_heads;
+  if (ph->segments) only = chunk % ph->segments, chunk /= ph->segments;
+  // the longest blocks, which come last, first
+  const a_block *b = &m->blocks[m->nblocks - 1 - chunk / a->kv_heads];
+  int h = chunk % a->kv_heads;
+  int64_t head = m->page_bytes / a->kv_heads * h;
+  a_tile at = {.ph = ph, .s = &m->scratch[thread], .k = a->kv.k + head, .v = a->kv.v + head,
+               .table = m->batch.pages + m->batch.seqs[b->seq].table, .dim = a->dim};
+  for (int e = 0, n; e < b->count * group; e += n) {
+    n = b->count * group - e < TILE ? b->count * group - e : TILE;
+    tile_open(&at, b, h, e, n);
+    int lo = min_of(at.lo, n) / RK_PAGE * RK_PAGE, hi = max_of(at.hi, n);
+    for (int s = lo / SEGMENT; s * SEGMENT < hi; s++) {
+      if (only >= 0 && s != only) continue;
+      a_segment g = {s * SEGMENT, s * SEGMENT < lo ? lo : s * SEGMENT, hi < (s + 1) * SEGMENT ? hi : (s + 1) * SEGMENT};
+      float top[MAX_TILE], mass[MAX_TILE];
+      segment_fns[n](&at, &g, top, mass);
+      for (int t = 0; t < n; t++) {
+        if (only < 0) { merge(&at.top[t], &at.mass[t], at.s->sum[t], top[t], mass[t], at.s->o[t], a->dim); continue; }
+        float *o = partial_of(ph, column_row(b, group, e + t), h * group + (e + t) % group, s);
+        o[0] = top[t], o[1] = mass[t];
+        memcpy(o + VL, at.s->o[t], (size_t)a->dim * 4);
+      }
+    }
+    if (only >= 0) continue;
+    for (int t = 0; t < n; t++) {
+      float *o = ph->op->out.p + (int64_t)column_row(b, group, e + t) * ph->op->out.ld + (h * group + (e + t) % group) * a->dim;
+      vf inv = vset1(1.f / at.mass[t]);
+      for (int d = 0; d < a->dim; d += VL) vst(o + d, vld(at.s->sum[t] + d) * inv);
+    }
+  }
+}
+
+// After a split: a chunk is a row, all its heads.
+static void op_attention_merge(void *arg, int row, int thread) {
+  const phase *ph = arg;
+  const rk_attention *a = &ph->op->attn;
+  scratch *s = &ph->m->scratch[thread];
+  int hi = ph->m->batch.pos[row] + 1, lo = a->window && hi > a->window ? hi - a->window : 0;
+  for (int h = 0; h < a->heads; h++) {
+    float top = 0, mass = 0;
+    for (int g = lo / SEGMENT; g * SEGMENT < hi; g++) {
+      const float *p = partial_of(ph, row, h, g);
+      merge(&top, &mass, s->sum[0], p[0], p[1], p + VL, a->dim);
+    }
+    float *o = ph->op->out.p + (int64_t)row * ph->op->out.ld + h * a->dim;
+    vf inv = vset1(1.f / mass);
+    for (int d = 0; d < a->dim; d += VL) vst(o + d, vld(s->sum[0] + d) * inv);
+  }
+}
+
+#endif

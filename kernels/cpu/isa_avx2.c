@@ -1,0 +1,10 @@
+// isa_avx2.c: the kernels for AVX2 with FMA and F16C (Haswell, Zen and later).
+#if defined(__x86_64__)
+#pragma GCC target("avx2,fma,f16c")
+#define RK_ISA_AVX2
+#include "kernels.h"
+
+const kernels kernels_avx2 = {RK_KERNELS("avx2")};
+#else
+typedef int nothing_here; // ISO C wants a declaration
+#endif

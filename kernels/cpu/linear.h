@@ -1,0 +1,110 @@
+// linear.h: out[r] = x[r]·Wᵀ + b (or +=), and silu(gate)*up of a gated matrix.
+//
+// A chunk is some panels of one matrix times up to MAX_TOKENS rows. For each
+// panel the rows go in tiles; the form of the input decides the tile:
+//   F32   weights as they are (F32, BF16) or unpacked to float32, SLICE k at a time
+//   BF16  vdpbf16ps (AVX-512)                       linear_avx512.h
+//   I8    int8 dot products over blocks of 32       linear_avx512.h
+#ifndef RK_LINEAR_H
+#define RK_LINEAR_H
+
+#include "unpack.h"
+
+// linear_part is a chunk, decoded.
+typedef struct {
+  const phase *ph;
+  const rk_mat *mat;
+  int p0, p1, t0, t1; // panels and rows
+  scratch *s;
+} linear_part;
+
+// finish writes one panel's sums of row t.
+AI void finish(const linear_part *lp, int panel, int t, const float *acc) {
+  const rk_mat *m = lp->mat;
+  const rk_op *op = lp->ph->op;
+  int width = m->gated ? 16 : 32, n = m->rows - panel * width;
+  float *o = op->out.p + (int64_t)t * op->out.ld + m->out + panel * width;
+  float part[RK_PANEL], *dst = n < width ? part : o;
+  const float *bias = m->bias ? m->bias + panel * RK_PANEL : 0;
+  if (m->gated) {
+    for (int i = 0; i < 16; i += VL) {
+      vf g = vld(acc + i), u = vld(acc + 16 + i);
+      if (bias) g += vld(bias + i), u += vld(bias + 16 + i);
+      vst(dst + i, vsilumul(g, u));
+    }
+  } else {
+    if (op->linear.add && dst == part) memset(part, 0, sizeof part), memcpy(part, o, (size_t)n * 4);
+    for (int i = 0; i < 32; i += VL) {
+      vf v = vld(acc + i);
+      if (bias) v += vld(bias + i);
+      vst(dst + i, op->linear.add ? vld(dst + i) + v : v);
+    }
+  }
+  if (dst == part) memcpy(o, part, (size_t)n * 4);
+}
+
+// One tile over a panel's 32 outputs, PASS vectors at a time, on top of acc.
+#define TILE_PASSES(T, BODY) \
+  for (int v = 0; v < RK_PANEL / VL; v += PASS) { \
+    vf c[4][MAX_TILE]; \
+    UNROLL for (int r = 0; r < PASS; r++) UNROLL for (int t = 0; t < T; t++) c[r][t] = vld(acc[t] + (v + r) * VL); \
+    BODY; \
+    UNROLL for (int r = 0; r < PASS; r++) UNROLL for (int t = 0; t < T; t++) vst(acc[t] + (v + r) * VL, c[r][t]); \
+  }
+AI void panel_f32(const int T, const float *w, int n, const float *const *a, float (*acc)[RK_PANEL]) {
+  TILE_PASSES(T, tile_f32(PASS, T, w + v * VL, RK_PANEL, n, a, c))
+}
+AI void panel_bf16_f32(const int T, const uint8_t *w, int n, const float *const *a, float (*acc)[RK_PANEL]) {
+  TILE_PASSES(T, tile_bf16_f32(PASS, T, w + v * VL * 4, RK_PANEL, n, a, c))
+}
+
+static void linear_f32(const linear_part *lp) {
+  const phase *ph = lp->ph;
+  const rk_mat *m = lp->mat;
+  for (int p = lp->p0; p < lp->p1; p++) {
+    const uint8_t *panel = m->w + p * m->panel_bytes;
+    memset(lp->s->acc, 0, sizeof lp->s->acc[0] * (size_t)(lp->t1 - lp->t0));
+    for (int k = 0; k < m->cols; k += SLICE) {
+      int n = m->cols - k < SLICE ? m->cols - k : SLICE;
+      const float *w = m->fmt == RK_F32 ? (const float *)(panel + (int64_t)k * 128) : lp->s->unpacked;
+      if (m->fmt != RK_F32 && m->fmt != RK_BF16) unpack(m->fmt, panel, k, n, lp->s->unpacked);
+      for (int t = lp->t0, c; t < lp->t1; t += c) {
+        const float *a[MAX_TILE];
+        c = lp->t1 - t < TILE ? lp->t1 - t : TILE;
+        for (int i = 0; i < c; i++) a[i] = ph->f32 + (t + i) * ph->f32_ld + k;
+        float (*acc)[RK_PANEL] = lp->s->acc + (t - lp->t0);
+        if (m->fmt == RK_BF16) { CALL_TILE(c, panel_bf16_f32, panel + (int64_t)k * 64, n, a, acc) }
+        else { CALL_TILE(c, panel_f32, w, n, a, acc) }
+      }
+    }
+    for (int t = lp->t0; t < lp->t1; t++) finish(lp, p, t, lp->s->acc[t - lp->t0]);
+  }
+}
+
+#if defined(RK_ISA_AVX512)
+#include "linear_avx512.h"
+#endif
+
+static void op_linear(void *arg, int chunk, int thread) {
+  const phase *ph = arg;
+  const rk_linear *l = &ph->op->linear;
+  int rows = chunk / ph->panels, p = chunk % ph->panels, i = 0;
+  for (;; i++) { // which matrix
+    int n = (l->mats[i].panels + ph->panel_chunk[i] - 1) / ph->panel_chunk[i];
+    if (p < n) break;
+    p -= n;
+  }
+  const rk_mat *m = &l->mats[i];
+  linear_part lp = {ph, m, p * ph->panel_chunk[i], (p + 1) * ph->panel_chunk[i], rows * ph->tokens_chunk, (rows + 1) * ph->tokens_chunk, &ph->m->scratch[thread]};
+  if (lp.p1 > m->panels) lp.p1 = m->panels;
+  if (lp.t1 > ph->rows) lp.t1 = ph->rows;
+#if defined(RK_ISA_AVX512)
+  if (!ph->m->cfg.float32) switch (FORM_OF[m->fmt]) {
+    case RK_ACT_BF16: linear_bf16(&lp); return;
+    case RK_ACT_I8: linear_i8(&lp); return;
+  }
+#endif
+  linear_f32(&lp);
+}
+
+#endif

@@ -1,0 +1,117 @@
+package cpu
+
+// #include "rk.h"
+import "C"
+
+import "unsafe"
+
+// Kind is what an op computes; package backend says it in mathematics.
+type Kind int
+
+// The kinds of ops. SiluMul is silu(left half)*right half of its input.
+const (
+	Embed     Kind = C.RK_EMBED
+	RMSNorm   Kind = C.RK_RMSNORM
+	LinearOp  Kind = C.RK_LINEAR
+	GatedMLP  Kind = C.RK_GATED_MLP
+	StoreKV   Kind = C.RK_STORE_KV
+	Attention Kind = C.RK_ATTENTION
+	Logits    Kind = C.RK_LOGITS
+	SiluMul   Kind = C.RK_SILU_MUL
+)
+
+// String names the kind.
+func (k Kind) String() string {
+	return [...]string{"Embed", "RMSNorm", "Linear", "GatedMLP", "StoreKV", "Attention", "Logits", "SiluMul"}[k]
+}
+
+// Buffer is activations, [MaxRows][LD] of which Cols are used.
+type Buffer struct {
+	Data     []float32
+	Cols, LD int
+}
+
+// NewBuffer allocates a buffer of so many rows.
+func (m *Machine) NewBuffer(rows, cols int) (Buffer, error) {
+	ld := (cols + 15) / 16 * 16
+	data, err := m.Floats(rows * ld)
+	return Buffer{data, cols, ld}, err
+}
+
+// KV is a layer's pages of keys and values.
+type KV struct{ c C.rk_kv }
+
+// NewKV allocates pages for each layer.
+func (m *Machine) NewKV(layers, pages, kvHeads, dim int) ([]KV, error) {
+	kv := make([]KV, layers)
+	if C.rk_machine_kv(m.c, C.int(layers), C.int(pages), C.int(kvHeads), C.int(dim), &kv[0].c) != 0 {
+		return nil, errMemory
+	}
+	return kv, nil
+}
+
+// Bytes returns page p's keys and values as they lie in memory, for tests.
+func (k KV) Bytes(p, pageBytes int) (keys, values []byte) {
+	at := func(base *C.uint8_t) []byte {
+		return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(base), p*pageBytes)), pageBytes)
+	}
+	return at(k.c.k), at(k.c.v)
+}
+
+// Heads is what StoreKV and Attention need of a layer. QNorm and KNorm may be
+// nil; Rope is [MaxContext][2][Half], cosines then sines of a position.
+type Heads struct {
+	Heads, KVHeads, Dim, Window int
+	QNorm, KNorm, Rope          []float32
+	Half                        int
+	NormEps, Scale              float32
+	KV                          KV
+}
+
+// Op is one op of a program. All slices are machine memory.
+type Op struct {
+	Kind   Kind
+	Out, X Buffer
+	Norm   []float32 // RMSNorm; linear ops: a norm of the input on the way, nil: none
+	Eps    float32   // of Norm
+	Kept   *Buffer   // linear ops with Norm: where the normalised input is left too
+	Linear *Linear
+	Add    bool
+	Heads  Heads
+}
+
+// Ready takes the program, once.
+func (m *Machine) Ready(ops []Op) error {
+	list := make([]C.rk_op, len(ops)+1)
+	for i := range ops {
+		list[i] = ops[i].c()
+	}
+	if C.rk_machine_ready(m.c, &list[0], C.int(len(ops))) != 0 {
+		return errMemory
+	}
+	return nil
+}
+
+func (o *Op) c() C.rk_op {
+	c := C.rk_op{kind: C.int32_t(o.Kind), out: o.Out.c(), x: o.X.c(), norm: floats(o.Norm), eps: C.float(o.Eps)}
+	if l := o.Linear; l != nil {
+		c.linear = C.rk_linear{mats: &l.mats[0], nmats: C.int32_t(len(l.mats)), add: flag(o.Add), acts: l.acts, norm: c.norm, eps: c.eps}
+		if o.Kept != nil {
+			c.linear.keep, c.linear.kept = 1, o.Kept.c()
+		}
+	}
+	if h := &o.Heads; h.Heads > 0 {
+		c.attn = C.rk_attention{
+			heads: C.int32_t(h.Heads), kv_heads: C.int32_t(h.KVHeads), dim: C.int32_t(h.Dim), window: C.int32_t(h.Window),
+			q_norm: floats(h.QNorm), k_norm: floats(h.KNorm), norm_eps: C.float(h.NormEps), scale: C.float(h.Scale),
+			rope: floats(h.Rope), half: C.int32_t(h.Half), kv: h.KV.c,
+		}
+	}
+	return c
+}
+
+func (b *Buffer) c() C.rk_buf {
+	return C.rk_buf{p: floats(b.Data), cols: C.int32_t(b.Cols), ld: C.int32_t(b.LD)}
+}
+
+func floats(s []float32) *C.float { return (*C.float)(unsafe.Pointer(unsafe.SliceData(s))) }

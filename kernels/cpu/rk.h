@@ -1,0 +1,153 @@
+// rk.h: what Go sees of the CPU kernels: matrices, the batch, the program's ops
+// and the machine that runs them.
+//
+// A program is an array of rk_op, built once. rk_forward replays it over the
+// batch in one call, on the machine's own threads. Nothing here allocates after
+// rk_machine_ready, nothing fails on any float value, and every index in the
+// batch was checked by the caller.
+//
+// Determinism: an output element is summed in an order that does not depend on
+// the other rows, on how work is cut, on threads or on page numbers. It may
+// differ between instruction sets.
+#ifndef RK_H
+#define RK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { RK_PAGE = 32 };     // tokens in a KV page
+enum { RK_PANEL = 32 };    // output rows in a panel of packed weights
+enum { RK_MAX_DIM = 256 }; // largest head dimension
+enum { RK_MAX_MATS = 8 };  // matrices side by side in a linear op
+
+// Element formats, numbered as in package quant.
+enum { RK_F32, RK_F16, RK_BF16, RK_Q8_0, RK_Q4_0, RK_Q4_1, RK_Q5_K, RK_Q4_K, RK_Q6_K, RK_FORMATS };
+
+// Instruction sets, worst first.
+enum { RK_GENERIC, RK_NEON, RK_AVX2, RK_AVX512, RK_ISAS };
+
+// rk_isa_runs: was isa compiled in, and does this processor run it?
+int rk_isa_runs(int isa);
+const char *rk_isa_name(int isa);
+
+// ---- memory -----------------------------------------------------------------
+
+// An arena hands out zeroed memory, 64-byte aligned, on huge pages where the
+// system has them. It is freed as a whole. NULL: out of memory.
+typedef struct rk_arena rk_arena;
+rk_arena *rk_arena_new(void);
+void rk_arena_free(rk_arena *a);
+void *rk_arena_alloc(rk_arena *a, size_t bytes);
+
+// ---- weights ----------------------------------------------------------------
+
+// rk_mat is rows x cols weights of one format, packed into panels (pack.h draws
+// them). With gated, rows counts gate rows; as many up rows lie beside them.
+typedef struct rk_mat {
+  int32_t fmt, rows, cols, gated;
+  int32_t midpoint;    // Q4_1 only: minima are kept as bfloat16 m + 8d, see pack.h
+  int32_t panels;
+  int64_t panel_bytes;
+  int32_t out;         // output column of row 0
+  uint8_t *w;
+  float *bias;         // [rows], NULL: none
+} rk_mat;
+
+// rk_mat_init fills in the sizes; the caller sets w to panels*panel_bytes bytes.
+// midpoint: the matrix is for rk_machine kernels that want Q4_1 so.
+void rk_mat_init(rk_mat *m, int fmt, int rows, int cols, int gated, int midpoint);
+// rk_mat_pack packs rows [first, first+n) of m from rows in the file's layout,
+// back to back at src. up: of a gated matrix, the up half. Calls for different
+// rows may run at once.
+void rk_mat_pack(const rk_mat *m, int first, int n, const uint8_t *src, int up);
+// rk_mat_row writes row r as float32.
+void rk_mat_row(const rk_mat *m, int r, float *dst);
+
+// ---- the batch --------------------------------------------------------------
+
+typedef struct { int32_t slot, first, count, length, table; } rk_seq;
+typedef struct { int32_t src, dst; } rk_copy;
+
+// rk_batch is backend.Batch; the arrays are allocated once by rk_machine_new.
+typedef struct rk_batch {
+  int32_t rows, nseqs, ncopies, nlogits;
+  int32_t *token, *pos, *seq; // [max_rows]
+  rk_seq *seqs;               // [max_seqs]
+  int32_t *pages;             // [max_seqs*max_pages_per_seq]
+  rk_copy *copies;            // [max_copies]
+  int32_t *logit_rows;        // [max_rows]
+  int32_t *last;              // [max_seqs] last token sampled in a slot
+} rk_batch;
+
+// ---- the program ------------------------------------------------------------
+
+typedef struct { float *p; int32_t cols, ld; } rk_buf; // [max_rows][ld]
+
+// rk_kv is a layer's pages. A page holds, for each KV head, K then V apart:
+//   bf16: K [dim/2][32 keys][2]   V [16 key pairs][dim][2]
+//   f32:  K [dim][32 keys]        V [32 keys][dim]
+typedef struct { uint8_t *k, *v; } rk_kv;
+
+enum { RK_EMBED, RK_RMSNORM, RK_LINEAR, RK_GATED_MLP, RK_STORE_KV, RK_ATTENTION, RK_LOGITS, RK_SILU_MUL };
+
+typedef struct {
+  rk_mat *mats;        // outputs side by side
+  int32_t nmats, add;
+  int32_t acts;        // bit set of RK_ACT_…: the input forms that the matrices want
+  const float *norm;   // RMSNorm of the input on the way, NULL: none
+  float eps;
+  int32_t keep;        // with norm: write the normalised input to kept as well
+  rk_buf kept;
+} rk_linear;
+
+typedef struct {
+  int32_t heads, kv_heads, dim, window;
+  const float *q_norm, *k_norm; // NULL: none
+  float norm_eps, scale;
+  const float *rope;            // [max_context][2][half]: cosines, then sines
+  int32_t half;
+  rk_kv kv;
+} rk_attention;
+
+typedef struct rk_op {
+  int32_t kind;
+  rk_buf out, x;
+  const float *norm;  // RK_RMSNORM
+  float eps;
+  rk_linear linear;   // RK_EMBED (mats[0]), RK_LINEAR, RK_GATED_MLP, RK_LOGITS
+  rk_attention attn;  // RK_STORE_KV, RK_ATTENTION
+} rk_op;
+
+// ---- the machine ------------------------------------------------------------
+
+typedef struct {
+  int32_t isa, threads, float32;
+  int32_t max_rows, max_seqs, max_context, max_copies;
+} rk_config;
+
+typedef struct rk_machine rk_machine;
+
+// NULL: out of memory, or threads could not be started.
+rk_machine *rk_machine_new(const rk_config *c);
+void rk_machine_free(rk_machine *m);
+rk_arena *rk_machine_arena(rk_machine *m);
+rk_batch *rk_machine_batch(rk_machine *m);
+// rk_wants_midpoint: does this machine want Q4_1 with midpoint?
+int rk_wants_midpoint(const rk_machine *m);
+// rk_linear_acts is the set of input forms for a format.
+int rk_linear_acts(const rk_machine *m, int fmt);
+// rk_machine_kv allocates layers of pages; kv has room for layers. 0: done.
+int rk_machine_kv(rk_machine *m, int layers, int pages, int kv_heads, int dim, rk_kv *kv);
+// rk_machine_ready takes the program (copied; mats stay the caller's) and
+// allocates what its ops need. 0: done.
+int rk_machine_ready(rk_machine *m, const rk_op *ops, int n);
+// rk_forward copies the batch's pages, then runs the program over its rows.
+void rk_forward(rk_machine *m);
+// rk_profile adds up the seconds of each kind of op while it is on (an array of
+// RK_SILU_MUL+1 doubles); NULL: off.
+void rk_profile(rk_machine *m, double *seconds);
+// rk_pool_check runs n chunks of nothing on the machine's threads and returns
+// how many ran, for tests of the pool.
+int64_t rk_pool_check(rk_machine *m, int n, int rounds);
+
+#endif
