@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/llm"
@@ -275,19 +276,32 @@ func TestSixteenStreamsShareSteps(t *testing.T) {
 }
 
 func TestShortRequestOvertakesLongOne(t *testing.T) {
-	e := start(t, newFake(t, small()), nil)
+	be := newFake(t, small())
+	asked, answered := make(chan struct{}), make(chan struct{})
+	be.forward = func(step int) error {
+		switch step { // the long one is in its 5th step when the short one comes, and before its 100th that is done
+		case 5:
+			<-asked
+		case 100:
+			select {
+			case <-answered:
+			case <-time.After(20 * time.Second):
+				t.Error("the short request waits for the long one")
+			}
+		}
+		return nil
+	}
+	e := start(t, be, nil)
 	p := greedy(400)
 	p.IgnoreEOS = true
-	long := submit(t, e, newReq(prompt(1, 100), p))
-	if _, err := long.Recv(context.Background()); err != nil {
-		t.Fatal(err)
-	}
+	long := newReq(prompt(1, 100), p)
+	stream := submit(t, e, long)
 	short := newReq(prompt(2, 10), greedy(5))
-	expect(t, e, short, ask(t, e, short))
-	if s := e.Stats(); s.Running != 1 {
-		t.Errorf("the long one is not running: %+v", s)
-	}
-	long.Close()
+	s := submit(t, e, short)
+	close(asked)
+	expect(t, e, short, receive(t, s, 1))
+	close(answered)
+	expect(t, e, long, receive(t, stream, 1))
 	settled(t, e)
 }
 
