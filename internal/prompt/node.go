@@ -45,6 +45,8 @@ func (n *node) isText() bool             { return n != nil && n.kind == textNode
 func (n *node) is(k kind) bool           { return n != nil && n.kind == k }
 func (n *node) set(name string, v *node) { n.members = append(n.without(name), member{name, v}) }
 
+func (n *node) hasText() bool { return n.isText() && n.text != "" }
+
 func boolean(b bool) *node {
 	if b {
 		return scalar("true")

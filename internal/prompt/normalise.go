@@ -112,7 +112,9 @@ func aliasReasoning(m *node) {
 			continue
 		}
 		for _, other := range reasoningNames {
-			if m.get(other) == nil {
+			// gpt-oss, which reads "thinking", refuses it beside content and calls.
+			crowded := other == "thinking" && m.get("tool_calls") != nil && m.get("content").hasText()
+			if m.get(other) == nil && !crowded {
 				m.set(other, text(reasoning.text))
 			}
 		}

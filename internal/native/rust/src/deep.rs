@@ -10,10 +10,7 @@ use std::thread;
 
 /// Runs `work` on a fresh thread with `stack` bytes of stack and waits for it.
 /// Pages of the stack that are not touched take no memory.
-pub fn on_stack<T: Send>(
-    stack: usize,
-    work: impl FnOnce() -> Result<T, Failure> + Send,
-) -> Result<T, Failure> {
+pub fn on_stack<T: Send>(stack: usize, work: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
     thread::scope(|scope| {
         let started = thread::Builder::new()
             .name("template".into())

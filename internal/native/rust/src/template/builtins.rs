@@ -1,7 +1,7 @@
 //! The environment that a chat template finds: settings, filters, tests and
 //! functions of jinja2 as transformers sets it up, where minijinja's own differ.
 
-use super::{clock, json, methods, repr};
+use super::{clock, generators, json, loops, methods, repr};
 use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State};
 use std::fmt;
@@ -17,6 +17,8 @@ pub fn environment() -> Environment<'static> {
     env.add_filter("tojson", json::tojson);
     env.add_filter("string", |value: Value| repr::str(&value).map_err(unprintable));
     env.add_filter("trim", trim);
+    env.add_filter(loops::FILTER, loops::iterated);
+    generators::add_filters(&mut env);
 
     env.add_test("iterable", is_iterable);
     env.add_test("sequence", is_iterable);

@@ -27,10 +27,7 @@ impl Clock {
     }
 
     fn find(state: &State) -> Option<Clock> {
-        Some(Clock {
-            unix: state.lookup(UNIX)?.as_i64()?,
-            zone: state.lookup(ZONE)?.as_i64()?.try_into().ok()?,
-        })
+        Some(Clock { unix: state.lookup(UNIX)?.as_i64()?, zone: state.lookup(ZONE)?.as_i64()?.try_into().ok()? })
     }
 
     fn format(self, format: &str) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use super::builtins::{self, Raised};
 use super::clock::Clock;
-use super::{generation, values};
+use super::{generation, loops, tags, values};
 use crate::abi::{Failure, Status};
 use crate::deep::on_stack;
 use crate::memory::{with_budget, Budget, Exhausted};
@@ -52,7 +52,8 @@ impl Template {
             let mut environment = builtins::environment();
             environment.set_fuel(Some(limits.steps));
             environment.set_recursion_limit(limits.depth as usize);
-            environment.add_template_owned(NAME, generation::without_tags(source))?;
+            let source = tags::rewrite(source, |tag| generation::renamed(tag).or_else(|| loops::checked(tag)));
+            environment.add_template_owned(NAME, source.into_owned())?;
             Ok(environment)
         };
         let environment = bounded(limits, compile)?;

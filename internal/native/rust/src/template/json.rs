@@ -1,6 +1,7 @@
 //! The `tojson` filter, as transformers defines it: Python's `json.dumps` with
 //! `ensure_ascii=False`, and without the HTML escapes of jinja2's own.
 
+use super::generators::is_generator;
 use super::repr::{self, DEEPEST};
 use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{Error, ErrorKind};
@@ -73,6 +74,9 @@ impl Writer {
             ValueKind::Number => self.out.push_str(&number(value)),
             ValueKind::String => self.write_string(value.as_str().unwrap_or_default()),
             ValueKind::Map => self.write_map(value, depth)?,
+            ValueKind::Iterable if is_generator(value) => {
+                return Err(invalid("tojson: a generator is not JSON serializable"))
+            }
             ValueKind::Seq | ValueKind::Iterable => self.write_list(value, depth)?,
             kind => return Err(invalid(format!("tojson: {kind} is not JSON serializable"))),
         }

@@ -11,7 +11,9 @@ use minijinja_contrib::pycompat;
 /// The engine's callback for a method that a value does not have.
 pub fn call(state: &State, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
     match value.as_str() {
-        Some(text) => string(text, method, args).unwrap_or_else(|| pycompat::unknown_method_callback(state, value, method, args)),
+        Some(text) => {
+            string(text, method, args).unwrap_or_else(|| pycompat::unknown_method_callback(state, value, method, args))
+        }
         None => pycompat::unknown_method_callback(state, value, method, args),
     }
 }

@@ -4,15 +4,19 @@
 //! Python's jinja2, as far as chat templates show it: values print as Python
 //! prints them ([`repr`], [`json`], [`values`]), strings have Python's methods
 //! ([`methods`]), the usual filters, tests and functions exist ([`builtins`],
-//! [`clock`]), and the `generation` tag is known ([`generation`]).
+//! [`generators`], [`clock`]), the `generation` tag is known ([`generation`]),
+//! and a loop over None is an error ([`loops`]).
 
 mod builtins;
 mod clock;
 mod compiled;
 mod generation;
+mod generators;
 mod json;
+mod loops;
 mod methods;
 mod repr;
+mod tags;
 mod values;
 
 use crate::abi::{borrow_text, caught, guard, Buffer, Failure};

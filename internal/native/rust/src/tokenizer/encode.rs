@@ -9,8 +9,8 @@ use crate::abi::Failure;
 use std::ops::Range as Bytes;
 use tokenizers::normalizer::Range;
 use tokenizers::tokenizer::{
-    Encoding, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
-    Result, Token,
+    Encoding, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, Result,
+    Token,
 };
 use tokenizers::{Model, Tokenizer};
 
