@@ -59,8 +59,8 @@ func (s suite) newAttention(t *testing.T, cfg backend.Config, a backend.Attentio
 	r.build(func(p backend.Program) {
 		p.Embed(decoy, e0)
 		p.Embed(qkv, e1)
-		p.StoreKV(decoy, 0, a)
 		p.StoreKV(qkv, 1, a)
+		p.StoreKV(decoy, 0, a)
 		p.Attention(y, decoy, 0, a)
 		p.Attention(y, qkv, 1, a)
 		o.emit(p, y)
