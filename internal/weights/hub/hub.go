@@ -52,11 +52,18 @@ type Progress struct {
 // HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, HF_HUB_OFFLINE and HF_TOKEN. getenv
 // is os.Getenv, home the user's home folder.
 func FromEnv(getenv func(string) string, home string) Config {
-	c := Config{Endpoint: getenv("HF_ENDPOINT"), Token: strings.TrimSpace(getenv("HF_TOKEN")), CacheDir: getenv("HF_HUB_CACHE")}
+	folder := func(key string) string {
+		path := getenv(key)
+		if rest, ok := strings.CutPrefix(path, "~/"); ok {
+			return filepath.Join(home, rest)
+		}
+		return path
+	}
+	c := Config{Endpoint: getenv("HF_ENDPOINT"), Token: strings.TrimSpace(getenv("HF_TOKEN")), CacheDir: folder("HF_HUB_CACHE")}
 	if c.CacheDir == "" {
-		hf := getenv("HF_HOME")
+		hf := folder("HF_HOME")
 		if hf == "" {
-			cache := getenv("XDG_CACHE_HOME")
+			cache := folder("XDG_CACHE_HOME")
 			if cache == "" {
 				cache = filepath.Join(home, ".cache")
 			}

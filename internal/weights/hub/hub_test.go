@@ -468,3 +468,13 @@ func TestAGGUFRepositoryGivesTheFile(t *testing.T) {
 	}
 	fails(t, c, Ref{Repo: "org/name", Revision: "main", Pick: "Q2_K"}, "no GGUF file is")
 }
+
+func TestAFileOfTheWrongLengthIsFetchedAgain(t *testing.T) {
+	h := newFakeHub(t)
+	c := h.config(t)
+	s := get(t, c, ref)
+	if err := os.Truncate(filepath.Join(s.Path, "model.safetensors"), 1000); err != nil {
+		t.Fatal(err)
+	}
+	h.holds(t, get(t, c, ref).Path, "config.json", "tokenizer.json", "model.safetensors")
+}

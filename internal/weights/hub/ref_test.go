@@ -116,6 +116,7 @@ func TestFromEnv(t *testing.T) {
 		"/home/u/.cache/huggingface/hub": env(),
 		"/c/huggingface/hub":             env("XDG_CACHE_HOME", "/c"),
 		"/h/hub":                         env("HF_HOME", "/h", "XDG_CACHE_HOME", "/c"),
+		"/home/u/big/hub":                env("HF_HOME", "~/big"),
 		"/x":                             env("HF_HUB_CACHE", "/x", "HF_HOME", "/h"),
 	} {
 		if got := FromEnv(getenv, "/home/u").CacheDir; got != filepath.FromSlash(want) {
