@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/reasond/reasond/internal/backend"
@@ -38,6 +39,9 @@ type choice struct {
 func newRequest(e *Engine, req *llm.Request, limit int) *request {
 	r := &request{prompt: slices.Clone(req.Prompt.IDs), priority: req.Priority, limit: limit, open: req.N,
 		scope: []string{e.cfg.Model, req.Tenant, req.Salt}, accepted: time.Now(), choices: make([]choice, req.N)}
+	if e.cfg.NoPrefixCache {
+		r.scope = append(r.scope, strconv.FormatUint(e.serial.Add(1), 10))
+	}
 	r.stream = newStream(req.N, func(kind messageKind, choice int) {
 		e.inbox.post(message{kind: kind, req: r, choice: choice})
 	})

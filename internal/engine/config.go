@@ -14,6 +14,8 @@ type Config struct {
 	Model string  // names the weights in the prefix cache's scope
 	EOS   []int32 // tokens that end a choice unless it ignores them
 
+	NoPrefixCache bool // no request reuses another's pages
+
 	MaxChoices  int           // most choices of a request; default 128
 	MaxWaiting  int           // requests that may wait beyond those that MaxSeqs slots run; default 256
 	StallLimit  time.Duration // a step longer than this marks the engine stalled; default 30 s

@@ -28,7 +28,8 @@ type Engine struct {
 	inbox  inbox
 	ended  chan struct{} // closed when the loop has returned
 
-	live atomic.Int64 // requests accepted and not finished
+	live   atomic.Int64  // requests accepted and not finished
+	serial atomic.Uint64 // scopes handed out where no prefix is shared
 
 	mu    sync.Mutex // guards stats
 	stats llm.Stats

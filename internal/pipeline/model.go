@@ -5,6 +5,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/reasond/reasond/api/reasoning"
@@ -25,6 +26,8 @@ type Model struct {
 	Tokenizer *tokenizer.Tokenizer
 	Parser    *reasoning.Descriptor // nil: everything is content
 
+	Kwargs map[string]json.RawMessage // template options of requests that set none
+
 	Defaults   llm.SamplingParams // server flags over generation_config.json over OpenAI's
 	MaxContext int                // prompt and output tokens of one choice
 	EOS        []int32            // generation_config, config and tokenizer together
@@ -41,7 +44,9 @@ type Request struct {
 	// IncludeStop keeps a matched stop string in the content.
 	IncludeStop       bool
 	SeparateReasoning bool
-	StreamReasoning   bool // false: one reasoning event, when the block ends
-	KeepSpecial       bool // skip_special_tokens=false: control tokens stay in content
+	StreamReasoning   bool    // false: one reasoning event, when the block ends
+	KeepSpecial       bool    // skip_special_tokens=false: control tokens stay in content
+	Seed              *uint64 // nil: drawn
 	Tenant, Salt      string
+	Priority          int
 }

@@ -1,0 +1,172 @@
+// Package bundle opens a model: weights, tokenizer, chat template, reasoning
+// parser and engine become one pipeline.Model. It decides how much memory the
+// KV pages get and knows no HTTP, no flags and no environment.
+package bundle
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/reasond/reasond/api/reasoning"
+	_ "github.com/reasond/reasond/api/reasoning/builtin"
+	"github.com/reasond/reasond/internal/backend"
+	"github.com/reasond/reasond/internal/backend/cpu"
+	"github.com/reasond/reasond/internal/engine"
+	"github.com/reasond/reasond/internal/model"
+	"github.com/reasond/reasond/internal/pipeline"
+	"github.com/reasond/reasond/internal/weights"
+	tinyreasoner "github.com/reasond/reasond/testdata/tiny-reasoner"
+)
+
+// Embedded is the name of the model that is part of the binary.
+const Embedded = "tiny-reasoner"
+
+// Config says what to open and how large. Zero numbers mean the default.
+type Config struct {
+	Path  string // model folder or .gguf file; empty: the embedded model
+	Name  string // the name it is served under; empty: Path's last element
+	Names []string
+
+	Float32          bool // compute exactly, in float32
+	MaxModelLen      int  // tokens of one choice; default: the model's own, as far as memory allows
+	MaxSeqs          int  // choices computed in one step; 64
+	MaxBatchedTokens int  // tokens computed in one step; 512
+	MaxWaiting       int  // requests that may wait; 256
+	Threads          int  // default: the cores that the process may use
+	KVBytes          int64
+	NoPrefixCache    bool
+
+	ChatTemplate   string // source of a template that replaces the model's
+	TemplateKwargs map[string]json.RawMessage
+	Parser         string // reasoning parser; empty: the embedded model's own, else none
+	NoParser       bool
+
+	// Progress is told how many bytes of weights lie ready; nil: nobody asks.
+	Progress func(done, total int64)
+}
+
+func (c *Config) setDefaults() {
+	c.MaxSeqs = cmp.Or(c.MaxSeqs, 64)
+	c.MaxBatchedTokens = max(cmp.Or(c.MaxBatchedTokens, 512), c.MaxSeqs)
+	c.MaxWaiting = cmp.Or(c.MaxWaiting, 256)
+	if c.Path == "" {
+		c.Name = cmp.Or(c.Name, Embedded)
+		if !c.NoParser {
+			c.Parser = cmp.Or(c.Parser, "qwen3")
+		}
+	}
+	c.Name = cmp.Or(c.Name, strings.TrimSuffix(filepath.Base(c.Path), ".gguf"))
+}
+
+// Bundle is an opened model. Close it after everything that uses it has ended.
+type Bundle struct {
+	*pipeline.Model
+	Config  model.Config
+	Backend backend.Info
+	Pages   int
+}
+
+// Open opens a model. An error is one line for the user.
+func Open(cfg Config) (*Bundle, error) {
+	cfg.setDefaults()
+	parser, err := findParser(cfg)
+	if err != nil {
+		return nil, err
+	}
+	src, err := openWeights(cfg.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	text, err := openText(cfg.ChatTemplate, src)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", src.Path, err)
+	}
+	b, err := open(cfg, src, text)
+	if err != nil {
+		text.close()
+		return nil, err
+	}
+	b.Parser = parser
+	return b, nil
+}
+
+// open puts the weights on a device and starts the engine.
+func open(cfg Config, src *weights.Model, text *textSide) (*Bundle, error) {
+	loaded, be, size, err := load(cfg, src)
+	if err != nil {
+		return nil, err
+	}
+	eos := slices.Concat(loaded.Generation.EOS, text.tokenizer.EOS())
+	slices.Sort(eos)
+	eos = slices.Compact(eos)
+	eng, err := engine.New(engine.Config{
+		Backend: size, Model: cfg.Name, EOS: eos, MaxWaiting: cfg.MaxWaiting,
+		NoPrefixCache: cfg.NoPrefixCache,
+	}, be)
+	if err != nil {
+		be.Close()
+		return nil, err
+	}
+	return &Bundle{
+		Model: &pipeline.Model{
+			Name: cfg.Name, Aliases: cfg.Names, Created: time.Now(),
+			Engine: eng, Renderer: text.renderer, Tokenizer: text.tokenizer,
+			Defaults: loaded.Generation.Defaults(), Kwargs: cfg.TemplateKwargs,
+			MaxContext: contextOf(cfg, &loaded.Config, size), EOS: eos,
+		},
+		Config: loaded.Config, Backend: be.Info(), Pages: size.Pages,
+	}, nil
+}
+
+// Close stops the engine and frees what the bundle holds.
+func (b *Bundle) Close() error {
+	err := b.Engine.Close()
+	b.Renderer.Close()
+	b.Tokenizer.Close()
+	return err
+}
+
+func findParser(cfg Config) (*reasoning.Descriptor, error) {
+	if cfg.NoParser || cfg.Parser == "" {
+		return nil, nil
+	}
+	d, err := reasoning.Lookup(cfg.Parser)
+	if err != nil {
+		return nil, err
+	}
+	return &d, nil
+}
+
+func openWeights(path string) (*weights.Model, error) {
+	if path == "" {
+		return weights.OpenFS(tinyreasoner.FS, Embedded)
+	}
+	return weights.Open(path)
+}
+
+func load(cfg Config, src *weights.Model) (*model.Model, backend.Backend, backend.Config, error) {
+	arch, err := model.ParseConfig(src.Config)
+	if err != nil {
+		return nil, nil, backend.Config{}, fmt.Errorf("model %s: %w", src.Path, err)
+	}
+	size, err := sizes(cfg, &arch, src.TotalBytes(), availableMemory())
+	if err != nil {
+		return nil, nil, size, fmt.Errorf("model %s: %w", src.Path, err)
+	}
+	be, err := cpu.New(size)
+	if err != nil {
+		return nil, nil, size, err
+	}
+	loaded, err := model.Load(src, progressing(be, cfg.Progress, src.TotalBytes()), weights.Shard{Size: 1})
+	if err != nil {
+		be.Close()
+		return nil, nil, size, err
+	}
+	return loaded, be, size, nil
+}

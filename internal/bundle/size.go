@@ -1,0 +1,101 @@
+package bundle
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/reasond/reasond/internal/backend"
+	"github.com/reasond/reasond/internal/model"
+)
+
+// fullContexts is how many choices of the longest context the default KV cache
+// holds, memory permitting: most choices are far shorter.
+const fullContexts = 16
+
+// sizes turns limits and free memory (bytes; 0: not known) into the backend's
+// configuration.
+//
+//  1. A context is as long as the model was made for, or as asked.
+//  2. KV memory is what was asked, else what fullContexts need, but at most
+//     half of what the weights leave free.
+//  3. Where one whole context does not fit, a default context shrinks to what
+//     does; one that was asked for is an error.
+func sizes(cfg Config, arch *model.Config, weightBytes, free int64) (backend.Config, error) {
+	const page = backend.PageTokens
+	context := arch.MaxContext() // 1
+	if cfg.MaxModelLen > 0 {
+		if cfg.MaxModelLen > context {
+			return backend.Config{}, fmt.Errorf("max-model-len is %d, the model was made for at most %d tokens", cfg.MaxModelLen, context)
+		}
+		context = cfg.MaxModelLen
+	}
+	pages := (context + page - 1) / page
+	element := 2
+	if cfg.Float32 {
+		element = 4
+	}
+	pageBytes := page * arch.KVBytesPerToken(element)
+	want := int64(pages) * int64(min(cfg.MaxSeqs, fullContexts)) // 2
+	switch {
+	case cfg.KVBytes > 0:
+		want = cfg.KVBytes / pageBytes
+	case free > 0:
+		want = min(want, max(free-weightBytes, 0)/2/pageBytes)
+	}
+	if want < int64(pages) { // 3
+		if cfg.MaxModelLen > 0 || want < 1 {
+			return backend.Config{}, fmt.Errorf("a context of %d tokens needs %s of KV cache, there is room for %s (see --max-model-len, --kv-cache-memory-bytes)",
+				context, mib(int64(pages)*pageBytes), mib(want*pageBytes))
+		}
+		pages = int(want)
+	}
+	return backend.Config{
+		Float32: cfg.Float32, MaxRows: cfg.MaxBatchedTokens, MaxSeqs: cfg.MaxSeqs,
+		MaxContext: pages * page, Pages: int(want), Threads: cfg.Threads,
+	}, nil
+}
+
+// contextOf is the context that requests may use: the backend's is rounded up to
+// whole pages.
+func contextOf(cfg Config, arch *model.Config, size backend.Config) int {
+	if cfg.MaxModelLen > 0 {
+		return cfg.MaxModelLen
+	}
+	return min(arch.MaxContext(), size.MaxContext)
+}
+
+func mib(n int64) string { return strconv.FormatInt(n>>20, 10) + " MiB" }
+
+// availableMemory is what the system says a program may still use, bytes; the
+// control group's limit counts where there is one. 0: not known.
+func availableMemory() int64 {
+	free := memInfo()
+	limit, err := os.ReadFile("/sys/fs/cgroup/memory.max")
+	used, err2 := os.ReadFile("/sys/fs/cgroup/memory.current")
+	if err == nil && err2 == nil {
+		l, err := strconv.ParseInt(string(bytes.TrimSpace(limit)), 10, 64)
+		u, err2 := strconv.ParseInt(string(bytes.TrimSpace(used)), 10, 64)
+		if err == nil && err2 == nil && (free == 0 || l-u < free) {
+			free = max(l-u, 1)
+		}
+	}
+	return free
+}
+
+func memInfo() int64 {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
+		if fields := strings.Fields(lines.Text()); len(fields) > 1 && fields[0] == "MemAvailable:" {
+			kib, _ := strconv.ParseInt(fields[1], 10, 64)
+			return kib << 10
+		}
+	}
+	return 0
+}

@@ -1,0 +1,270 @@
+package pipeline
+
+import (
+	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/tokenizer"
+)
+
+// choice follows one choice from tokens to events. Text is addressed by its
+// byte offset in the choice's raw text, which is all that the decoder made.
+type choice struct {
+	index  int
+	req    *Request
+	vocab  *tokenizer.Vocab
+	dec    *tokenizer.Decoder
+	parser reasoning.Parser
+	stops  *tokenizer.Matcher // nil: no stop strings
+
+	text     []byte // what the last Append decoded
+	raw      []byte // raw text from rawStart on: not yet covered by a segment
+	rawStart int
+	tokens   []int     // end offsets of tokens that no segment has covered yet
+	control  []textRun // control tokens that no segment has covered yet
+	segments []reasoning.Segment
+
+	thought   []byte // reasoning kept for one event (StreamReasoning false)
+	pending   []llm.Event
+	completed int // tokens
+	reasoned  int // of these, tokens of reasoning text
+	match     *string
+	finished  bool
+}
+
+// textRun is a range of raw text.
+type textRun struct{ start, end int }
+
+func (m *Model) newChoice(i int, req *Request, start reasoning.Start) *choice {
+	c := &choice{index: i, req: req, vocab: m.Tokenizer.Vocab(), dec: m.Tokenizer.Vocab().NewDecoder(false), parser: &plain{}}
+	if m.Parser != nil {
+		c.parser = m.Parser.New(start)
+	}
+	if len(req.Stop) > 0 {
+		c.stops = tokenizer.NewMatcher(req.Stop)
+	}
+	return c
+}
+
+// accept takes a delta's tokens one by one, so that what comes after a stop
+// string is neither sent nor counted. It reports a stop string when it matches.
+func (c *choice) accept(d llm.Delta) (match string, stopped bool) {
+	if c.match != nil || c.finished {
+		return "", false
+	}
+	if d.Text != "" {
+		c.completed++
+		c.feed(d.Text)
+	}
+	for i, id := range d.IDs {
+		c.completed++
+		if d.Finish != nil && i == len(d.IDs)-1 && id == d.Finish.StopID {
+			break // the token that ended the choice yields no text
+		}
+		c.token(id)
+		if c.match != nil {
+			break
+		}
+	}
+	if c.match != nil {
+		return *c.match, true
+	}
+	return "", false
+}
+
+func (c *choice) token(id int32) {
+	start := c.rawStart + len(c.raw)
+	c.text, c.tokens = c.dec.Append(c.text[:0], c.tokens, id)
+	if c.vocab.IsControl(id) {
+		c.control = append(c.control, textRun{start, c.tokens[len(c.tokens)-1]})
+	}
+	if len(c.text) > 0 {
+		c.feed(string(c.text))
+	}
+}
+
+func (c *choice) feed(text string) {
+	c.raw = append(c.raw, text...)
+	c.segments = c.parser.Feed(c.segments[:0], text)
+	for _, s := range c.segments {
+		c.segment(s)
+	}
+}
+
+// segment turns a parsed segment into output.
+func (c *choice) segment(s reasoning.Segment) {
+	if c.match != nil {
+		return
+	}
+	marker := c.take(s.Start)
+	if !c.req.SeparateReasoning {
+		c.uncut(marker)
+	}
+	text := c.take(s.End)
+	c.count(s)
+	if !c.req.KeepSpecial {
+		text = c.dropControl(s, text)
+	}
+	switch {
+	case s.Kind != reasoning.Reasoning:
+		c.content(text)
+	case !c.req.SeparateReasoning:
+		c.uncut(text)
+	case c.req.StreamReasoning:
+		c.emit(llm.EventReasoning, text)
+	default:
+		c.thought = append(c.thought, text...)
+	}
+}
+
+// take removes raw text up to an offset.
+func (c *choice) take(end int) string {
+	n := end - c.rawStart
+	text := string(c.raw[:n])
+	c.raw = append(c.raw[:0], c.raw[n:]...)
+	c.rawStart = end
+	return text
+}
+
+// count attributes tokens: a token belongs to the segment that holds its last
+// byte, and to none if that byte is a marker's.
+func (c *choice) count(s reasoning.Segment) {
+	n := 0
+	for _, end := range c.tokens {
+		if end > s.End {
+			break
+		}
+		n++
+		if s.Kind == reasoning.Reasoning && end > s.Start {
+			c.reasoned++
+		}
+	}
+	c.tokens = append(c.tokens[:0], c.tokens[n:]...)
+}
+
+// dropControl cuts left-over control tokens out of a segment's text.
+func (c *choice) dropControl(s reasoning.Segment, text string) string {
+	n, cut := 0, 0
+	for _, run := range c.control {
+		if run.start >= s.End {
+			break
+		}
+		from, to := max(run.start, s.Start), min(run.end, s.End)
+		if from < to {
+			text = text[:from-s.Start-cut] + text[to-s.Start-cut:]
+			cut += to - from
+		}
+		if run.end > s.End {
+			break
+		}
+		n++
+	}
+	c.control = append(c.control[:0], c.control[n:]...)
+	return text
+}
+
+// content passes text through the stop strings. The thought, if it was kept
+// back, comes first: content is the sign that the block has closed.
+func (c *choice) content(text string) {
+	c.flushThought()
+	if c.stops == nil {
+		c.emit(llm.EventContent, text)
+		return
+	}
+	c.checked(c.stops.Feed(text))
+}
+
+// checked emits content that the stop strings let pass.
+func (c *choice) checked(text string, matched bool) {
+	if matched {
+		match, _, _ := c.stops.Match()
+		c.match = &match
+		if c.req.IncludeStop {
+			text += match
+		}
+	}
+	c.emit(llm.EventContent, text)
+}
+
+// uncut emits raw text in which no stop string is looked for: reasoning and
+// markers of an answer that is not separated. No stop string spans it.
+func (c *choice) uncut(text string) {
+	if text == "" || c.match != nil {
+		return
+	}
+	if c.stops != nil {
+		c.checked(c.stops.Close())
+		c.stops = tokenizer.NewMatcher(c.req.Stop)
+	}
+	if c.match == nil {
+		c.emit(llm.EventContent, text)
+	}
+}
+
+func (c *choice) flushThought() {
+	c.emit(llm.EventReasoning, string(c.thought))
+	c.thought = nil
+}
+
+// emit appends an event, joined with the one before where they are of a kind.
+func (c *choice) emit(kind llm.EventKind, text string) {
+	if text == "" {
+		return
+	}
+	if n := len(c.pending); n > 0 && c.pending[n-1].Kind == kind {
+		c.pending[n-1].Text += text
+		return
+	}
+	c.pending = append(c.pending, llm.Event{Choice: c.index, Kind: kind, Text: text})
+}
+
+// finish flushes whatever is held back and ends the choice. A stop string that
+// was only complete in what was held back still counts.
+func (c *choice) finish(fin llm.Finish, prompt int) {
+	if c.match == nil {
+		c.flush()
+	}
+	c.flushThought()
+	if c.match != nil && fin.Reason != llm.FinishError {
+		fin.Reason, fin.StopID, fin.StopText = llm.FinishStop, -1, *c.match
+	}
+	c.finished = true
+	c.pending = append(c.pending, llm.Event{Choice: c.index, Kind: llm.EventFinish, Finish: &fin, Usage: &llm.Usage{
+		Prompt: prompt, Cached: fin.Cached, Completion: c.completed, Reasoning: c.reasoned,
+	}})
+}
+
+func (c *choice) flush() {
+	if text := c.dec.Close(nil); len(text) > 0 {
+		c.feed(string(text))
+	}
+	c.segments = c.parser.Close(c.segments[:0])
+	for _, s := range c.segments {
+		c.segment(s)
+	}
+	if c.match != nil {
+		return
+	}
+	if !c.req.SeparateReasoning {
+		c.uncut(c.take(c.rawStart + len(c.raw)))
+	}
+	if c.stops != nil && c.match == nil {
+		c.checked(c.stops.Close())
+	}
+}
+
+func (c *choice) drain(dst []llm.Event) []llm.Event {
+	dst = append(dst, c.pending...)
+	c.pending = c.pending[:0]
+	return dst
+}
+
+// plain is the parser of a model that does not reason: all text is content.
+type plain struct{ end int }
+
+func (p *plain) Feed(dst []reasoning.Segment, text string) []reasoning.Segment {
+	start := p.end
+	p.end += len(text)
+	return append(dst, reasoning.Segment{Kind: reasoning.Content, Start: start, End: p.end, Text: text})
+}
+
+func (p *plain) Close(dst []reasoning.Segment) []reasoning.Segment { return dst }

@@ -1,0 +1,156 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"time"
+
+	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/prompt"
+)
+
+// Run is one accepted request. Next is called from one goroutine.
+type Run struct {
+	stream  llm.Stream
+	choices []*choice
+	prompt  int // tokens
+	left    int // choices without a finish event
+	events  []llm.Event
+}
+
+// Start takes a request from chat to engine. All that can be wrong with it is
+// wrong here, before anything is sent: the error is an *llm.Error. ctx ends the
+// request wherever it is.
+func (m *Model) Start(ctx context.Context, req *Request) (*Run, error) {
+	rendered, err := m.render(req)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := m.Tokenizer.Encode(rendered.Text, rendered.Spans)
+	if err != nil {
+		return nil, err
+	}
+	sampling, err := m.limits(req, len(ids))
+	if err != nil {
+		return nil, err
+	}
+	stream, err := m.Engine.Submit(ctx, &llm.Request{
+		ID: req.ID, Prompt: llm.Prompt{IDs: ids}, N: req.N, Sampling: sampling,
+		Tenant: req.Tenant, Salt: req.Salt, Priority: req.Priority,
+	})
+	if err != nil {
+		return nil, err
+	}
+	run := &Run{stream: stream, prompt: len(ids), left: req.N}
+	for i := range req.N {
+		run.choices = append(run.choices, m.newChoice(i, req, m.start(req, rendered.ReasoningOpen)))
+	}
+	return run, nil
+}
+
+// PromptTokens is the prompt's length.
+func (r *Run) PromptTokens() int { return r.prompt }
+
+// Next blocks until there is something to show and returns it, in order; the
+// slice is the caller's until the next call. After the last choice's
+// EventFinish it returns io.EOF. An error other than EOF is ctx's.
+func (r *Run) Next(ctx context.Context) ([]llm.Event, error) {
+	r.events = r.events[:0]
+	for len(r.events) == 0 {
+		if r.left == 0 {
+			return nil, io.EOF
+		}
+		deltas, err := r.stream.Recv(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range deltas {
+			r.apply(d)
+		}
+	}
+	return r.events, nil
+}
+
+// Close abandons what still runs. It may be called more than once.
+func (r *Run) Close() { r.stream.Close() }
+
+// apply turns one delta into events.
+func (r *Run) apply(d llm.Delta) {
+	c := r.choices[d.Choice]
+	if match, stopped := c.accept(d); stopped {
+		r.stream.Stop(d.Choice, match)
+	}
+	if d.Finish != nil {
+		c.finish(*d.Finish, r.prompt)
+		r.left--
+	}
+	r.events = c.drain(r.events)
+}
+
+func (m *Model) render(req *Request) (prompt.Output, error) {
+	in := prompt.Input{
+		Messages: req.Chat.Messages, Tools: req.Chat.Tools, Kwargs: m.kwargs(req),
+		AddGenerationPrompt: req.Chat.AddGenerationPrompt, ContinueFinalMessage: req.Chat.ContinueFinalMessage,
+		Now: time.Now(),
+	}
+	if m.Parser != nil {
+		in.Markers = prompt.Markers{Open: m.Parser.Opens, Close: m.Parser.Closes}
+	}
+	return m.Renderer.Render(in)
+}
+
+// kwargs are the request's template options over the model's.
+func (m *Model) kwargs(req *Request) map[string]json.RawMessage {
+	if len(m.Kwargs) == 0 {
+		return req.Chat.Kwargs
+	}
+	all := maps.Clone(m.Kwargs)
+	maps.Copy(all, req.Chat.Kwargs)
+	return all
+}
+
+// limits fills in max_tokens and the seed, and refuses what does not fit.
+func (m *Model) limits(req *Request, prompt int) (llm.SamplingParams, error) {
+	s := req.Sampling
+	room := m.MaxContext - prompt
+	if s.MaxTokens == 0 {
+		s.MaxTokens = max(room, 1)
+	}
+	if s.MaxTokens > room {
+		return s, tooLong(prompt, req.Sampling.MaxTokens, m.MaxContext)
+	}
+	if req.Seed != nil {
+		s.Seed = *req.Seed
+	} else {
+		s.Seed = rand.Uint64()
+	}
+	return s, nil
+}
+
+func tooLong(prompt, maxTokens, context int) error {
+	e := llm.Errorf(llm.TooLong, "messages", "This model's maximum context length is %d tokens. The prompt has %d", context, prompt)
+	if maxTokens > 0 {
+		e = llm.Errorf(llm.TooLong, "max_tokens", "This model's maximum context length is %d tokens. The prompt has %d and max_tokens asks for %d more", context, prompt, maxTokens)
+	}
+	e.Code = "context_length_exceeded"
+	return e
+}
+
+// start is what the parser may know before the first token.
+func (m *Model) start(req *Request, open reasoning.Open) reasoning.Start {
+	s := reasoning.Start{
+		Open: open, Effort: req.Effort, Switches: map[string]bool{}, HasTools: len(req.Chat.Tools) > 0,
+		Token: func(text string) bool { _, ok := m.Tokenizer.Vocab().ID(text); return ok },
+	}
+	for name, raw := range m.kwargs(req) {
+		var on bool
+		if json.Unmarshal(raw, &on) == nil {
+			s.Switches[name] = on
+		}
+	}
+	return s
+}
