@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/reasond/reasond/internal/backend"
+	"github.com/reasond/reasond/internal/backend/cpu"
 	"github.com/reasond/reasond/internal/backend/reference"
 	"github.com/reasond/reasond/internal/llm"
 	"github.com/reasond/reasond/internal/model"
@@ -19,13 +20,16 @@ import (
 const tinyReasoner = "../../testdata/tiny-reasoner"
 
 // devices are the backends that the model laws are shown on. Scale is how much
-// work they get: the reference is slow.
+// work they get: the reference is slow. Tight is a pool that has to preempt.
 var devices = []struct {
 	name  string
 	scale int
+	tight int
 	open  func(backend.Config) (backend.Backend, error)
 }{
-	{"reference", 1, func(c backend.Config) (backend.Backend, error) { return reference.New(c) }},
+	{"reference", 1, 7, func(c backend.Config) (backend.Backend, error) { return reference.New(c) }},
+	{"cpu float32", 4, 9, func(c backend.Config) (backend.Backend, error) { c.Float32 = true; return cpu.New(c) }},
+	{"cpu", 4, 9, func(c backend.Config) (backend.Backend, error) { return cpu.New(c) }},
 }
 
 // tinyEngine serves tiny-reasoner from a fresh backend.
@@ -80,7 +84,7 @@ func goldenCases(t *testing.T) []goldenCase {
 func TestGoldenOutputsInACrowd(t *testing.T) {
 	for _, d := range devices {
 		t.Run(d.name, func(t *testing.T) {
-			bc := backend.Config{Float32: true, MaxRows: 256, MaxSeqs: 16, MaxContext: 1024, Pages: 256}
+			bc := backend.Config{MaxRows: 256, MaxSeqs: 16, MaxContext: 1024, Pages: 256}
 			e := tinyEngine(t, d.open, bc, nil)
 			var wg sync.WaitGroup
 			cases := goldenCases(t)
@@ -107,7 +111,7 @@ func TestGoldenOutputsInACrowd(t *testing.T) {
 func TestModelAnswersDoNotDependOnCompany(t *testing.T) {
 	for _, d := range devices {
 		t.Run(d.name, func(t *testing.T) {
-			bc := backend.Config{Float32: true, MaxRows: 64, MaxSeqs: 6, MaxContext: 512, Pages: 96}
+			bc := backend.Config{MaxRows: 64, MaxSeqs: 6, MaxContext: 512, Pages: 96}
 			reqs := modelRequests(goldenCases(t), d.scale)
 			alone := make([][]answer, len(reqs))
 			e := tinyEngine(t, d.open, bc, nil)
@@ -136,7 +140,7 @@ func TestModelAnswersDoNotDependOnCompany(t *testing.T) {
 			settled(t, e)
 
 			tight := bc
-			tight.Pages = 7 // six sequences of 2 to 5 pages
+			tight.Pages = d.tight
 			e = tinyEngine(t, d.open, tight, func(c *Config, _ backend.Backend) { c.PrefillRows = 13 })
 			same(e)
 			if e.Stats().Preemptions == 0 {
