@@ -99,9 +99,9 @@ static void op_linear(void *arg, int chunk, int thread) {
   if (lp.p1 > m->panels) lp.p1 = m->panels;
   if (lp.t1 > ph->rows) lp.t1 = ph->rows;
 #if defined(RK_ISA_AVX512)
-  if (!ph->m->cfg.float32) switch (FORM_OF[m->fmt]) {
-    case RK_ACT_BF16: linear_bf16(&lp); return;
-    case RK_ACT_I8: linear_i8(&lp); return;
+  if (!ph->m->cfg.float32 && FORM_OF[m->fmt] != RK_ACT_F32) {
+    linear_packed(&lp);
+    return;
   }
 #endif
   linear_f32(&lp);

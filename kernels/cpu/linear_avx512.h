@@ -1,34 +1,245 @@
-// linear_avx512.h: bfloat16 and int8 tiles.
+// linear_avx512.h: bfloat16 and int8 tiles, 32 outputs (two vectors) times up to
+// six rows.
+//
+// int8: vpdpbusd multiplies unsigned weights with signed inputs, four k at a
+// time, and sums exactly in int32. A weight format's zero point costs nothing:
+// the accumulator starts at -zero * sum(inputs) of the block, which the input's
+// record holds. Per block of 32, the integer sum times the weights' scale times
+// the input's scale is added to the float sum, blocks in order, whatever the
+// tile. What limits the tile are the two pipes that multiply: of 21 operations
+// on them for 64 k and 16 outputs, 16 are dot products (Q4_1; 20 for Q4_0).
+//
+// Weights are fetched ahead: with one tile a panel, some 4 KB ahead in the
+// stream; with several, the first four fetch the next panel meanwhile.
 #ifndef RK_LINEAR_AVX512_H
 #define RK_LINEAR_AVX512_H
 
 // The input form for each weight format.
 #define FORMS { \
-  [RK_F32] = RK_ACT_F32, [RK_F16] = RK_ACT_F32, [RK_BF16] = RK_ACT_BF16, [RK_Q8_0] = RK_ACT_F32, [RK_Q4_0] = RK_ACT_F32, \
-  [RK_Q4_1] = RK_ACT_F32, [RK_Q5_K] = RK_ACT_F32, [RK_Q4_K] = RK_ACT_F32, [RK_Q6_K] = RK_ACT_F32, \
+  [RK_F32] = RK_ACT_F32, [RK_F16] = RK_ACT_F32, [RK_BF16] = RK_ACT_BF16, [RK_Q8_0] = RK_ACT_I8, [RK_Q4_0] = RK_ACT_I8, \
+  [RK_Q4_1] = RK_ACT_I8, [RK_Q5_K] = RK_ACT_I8, [RK_Q4_K] = RK_ACT_I8, [RK_Q6_K] = RK_ACT_I8, \
 }
 static const int FORM_OF[RK_FORMATS] = FORMS;
 
-AI void panel_bf16(const int T, const uint8_t *w, int n, const uint16_t *const *a, float (*acc)[RK_PANEL]) {
-  TILE_PASSES(T, tile_bf16(PASS, T, w + v * VL * 4, RK_PANEL, n, a, c))
+enum { AHEAD = 4096, FETCHERS = 4 };
+
+// a tile: weights, the inputs of its rows, where its sums go, and what to fetch
+// (lines a step) while it runs
+typedef struct {
+  const uint8_t *w, *fetch;
+  int lines, steps;
+  const void *a[MAX_TILE];
+  float (*acc)[RK_PANEL];
+} tile;
+
+AI void fetch_lines(const uint8_t *p, int lines) {
+  for (int i = 0; i < lines; i++) _mm_prefetch((const char *)p + i * 64, _MM_HINT_T0);
 }
 
-static void linear_bf16(const linear_part *lp) {
-  const phase *ph = lp->ph;
-  const rk_mat *m = lp->mat;
-  for (int p = lp->p0; p < lp->p1; p++) {
-    const uint8_t *w = m->w + p * m->panel_bytes;
-    for (int t = lp->t0, c; t < lp->t1; t += c) {
-      const uint16_t *a[MAX_TILE];
-      float (*acc)[RK_PANEL] = lp->s->acc;
-      c = lp->t1 - t < TILE ? lp->t1 - t : TILE;
-      for (int i = 0; i < c; i++) a[i] = ph->m->bf16 + (int64_t)(t + i) * ph->bf16_ld;
-      memset(acc, 0, sizeof acc[0] * (size_t)c);
-      CALL_TILE(c, panel_bf16, w, (m->cols + 1) & ~1, a, acc)
-      for (int i = 0; i < c; i++) finish(lp, p, t + i, acc[i]);
+// ---- bfloat16 -----------------------------------------------------------------
+
+// A step is 8 k, 512 B of weights.
+AI void tile_run_bf16(const int T, const tile *o) {
+  __m512 c[2][MAX_TILE];
+  const uint16_t *a[MAX_TILE];
+  const uint8_t *w = o->w, *fetch = o->fetch;
+  int lines = o->lines;
+  UNROLL for (int t = 0; t < T; t++) a[t] = o->a[t], c[0][t] = c[1][t] = _mm512_setzero_ps();
+  for (int s = 0; s < o->steps; s++, fetch += lines * 64) {
+    fetch_lines(fetch, lines);
+    UNROLL for (int i = 0; i < 8; i += 2, w += 128) {
+      __m512bh x0 = (__m512bh)_mm512_load_si512(w), x1 = (__m512bh)_mm512_load_si512(w + 64);
+      UNROLL for (int t = 0; t < T; t++) {
+        __m512bh b = (__m512bh)broadcast32(a[t] + 8 * s + i);
+        c[0][t] = _mm512_dpbf16_ps(c[0][t], x0, b), c[1][t] = _mm512_dpbf16_ps(c[1][t], x1, b);
+      }
+    }
+  }
+  UNROLL for (int t = 0; t < T; t++) _mm512_storeu_ps(o->acc[t], c[0][t]), _mm512_storeu_ps(o->acc[t] + 16, c[1][t]);
+}
+
+// ---- int8 ---------------------------------------------------------------------
+
+// weights of dword j, row group g, of a group of 32: its low (half 0) or high
+// (half 1) nibbles with their further bits
+AI __m512i nibbles(const int F, const uint8_t *q, const uint8_t *high, int j, int rg, const int half) {
+  __m512i x = _mm512_load_si512(q + j * 128 + rg * 64);
+  x = _mm512_and_si512(half ? _mm512_srli_epi16(x, 4) : x, _mm512_set1_epi8(15));
+  if (F == RK_Q5_K) {
+    __m512i h = _mm512_load_si512(high + rg * 64);
+    h = half ? _mm512_srli_epi16(h, (unsigned)j) : _mm512_slli_epi16(h, (unsigned)(4 - j));
+    x = _mm512_or_si512(x, _mm512_and_si512(h, _mm512_set1_epi8(16)));
+  }
+  if (F == RK_Q6_K) {
+    __m512i h = _mm512_load_si512(high + rg * 128 + half * 64);
+    h = j == 3 ? _mm512_srli_epi16(h, 2) : _mm512_slli_epi16(h, (unsigned)(4 - 2 * j));
+    x = _mm512_or_si512(x, _mm512_and_si512(h, _mm512_set1_epi8(48)));
+  }
+  return x;
+}
+
+// c += half a group (16 k) of nibbles times the inputs at a[t] + at
+AI void dot_half(const int F, const int T, const uint8_t *q, const uint8_t *high, const int half, const char *const *a, size_t at, __m512i c[2][MAX_TILE]) {
+  UNROLL for (int j = 0; j < 4; j++) {
+    __m512i x0 = nibbles(F, q, high, j, 0, half), x1 = nibbles(F, q, high, j, 1, half);
+    UNROLL for (int t = 0; t < T; t++) {
+      __m512i b = broadcast32(a[t] + at + 16 * half + 4 * j);
+      c[0][t] = _mm512_dpbusd_epi32(c[0][t], x0, b), c[1][t] = _mm512_dpbusd_epi32(c[1][t], x1, b);
     }
   }
 }
-static void linear_i8(const linear_part *lp) { linear_f32(lp); }
+// c += 32 k of whole bytes
+AI void dot_bytes(const int T, const uint8_t *q, const char *const *a, size_t at, __m512i c[2][MAX_TILE]) {
+  UNROLL for (int j = 0; j < 8; j++) {
+    __m512i x0 = _mm512_load_si512(q + j * 128), x1 = _mm512_load_si512(q + j * 128 + 64);
+    UNROLL for (int t = 0; t < T; t++) {
+      __m512i b = broadcast32(a[t] + at + 4 * j);
+      c[0][t] = _mm512_dpbusd_epi32(c[0][t], x0, b), c[1][t] = _mm512_dpbusd_epi32(c[1][t], x1, b);
+    }
+  }
+}
+// acc += c * weight scale d * input scale (at a[t] + at)
+AI void add_scaled(const int T, __m512i c[2][MAX_TILE], __m512 d0, __m512 d1, const char *const *a, size_t at, __m512 acc[2][MAX_TILE]) {
+  UNROLL for (int t = 0; t < T; t++) {
+    __m512 s = (__m512)broadcast32(a[t] + at);
+    acc[0][t] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(c[0][t]), d0), s, acc[0][t]);
+    acc[1][t] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(c[1][t]), d1), s, acc[1][t]);
+  }
+}
+
+// Offsets into a record of the input, for block b.
+#define AT_START(b) (offsetof(act_i8, neg8) + 4 * (size_t)(b))
+#define AT_SCALE(b) (offsetof(act_i8, scale) + 4 * (size_t)(b))
+#define AT_SUM(b) (offsetof(act_i8, sum) + 4 * (size_t)(b))
+
+// 64 k of Q4_0, Q4_1 (midpoint), Q8_0
+AI void step_64(const int F, const int T, const uint8_t *w, const char *const *a, size_t o, __m512 acc[2][MAX_TILE]) {
+  const int D = F == RK_Q8_0 ? Q8_D : Q4_D;
+  UNROLL for (int b = 0; b < 2; b++) {
+    __m512i c[2][MAX_TILE];
+    UNROLL for (int t = 0; t < T; t++) {
+      __m512i start = broadcast32(a[t] + o + AT_START(b));
+      c[0][t] = c[1][t] = F == RK_Q8_0 ? _mm512_slli_epi32(start, 4) : start;
+    }
+    if (F == RK_Q8_0) dot_bytes(T, w + b * 1024, a, o + 32 * (size_t)b, c);
+    else {
+      UNROLL for (int j = 0; j < 4; j++) {
+        __m512i x0 = _mm512_load_si512(w + b * 512 + j * 128), x1 = _mm512_load_si512(w + b * 512 + j * 128 + 64), m4 = _mm512_set1_epi8(15);
+        __m512i l0 = _mm512_and_si512(x0, m4), l1 = _mm512_and_si512(x1, m4);
+        UNROLL for (int t = 0; t < T; t++) {
+          __m512i y = broadcast32(a[t] + o + 32 * b + 4 * j);
+          c[0][t] = _mm512_dpbusd_epi32(c[0][t], l0, y), c[1][t] = _mm512_dpbusd_epi32(c[1][t], l1, y);
+        }
+        __m512i h0 = _mm512_and_si512(_mm512_srli_epi16(x0, 4), m4), h1 = _mm512_and_si512(_mm512_srli_epi16(x1, 4), m4);
+        UNROLL for (int t = 0; t < T; t++) {
+          __m512i y = broadcast32(a[t] + o + 32 * b + 16 + 4 * j);
+          c[0][t] = _mm512_dpbusd_epi32(c[0][t], h0, y), c[1][t] = _mm512_dpbusd_epi32(c[1][t], h1, y);
+        }
+      }
+    }
+    add_scaled(T, c, vldf16(w + D + b * 64), vldf16(w + D + b * 64 + 32), a, o + AT_SCALE(b), acc);
+  }
+  if (F != RK_Q4_1) return;
+  UNROLL for (int t = 0; t < T; t++) { // both blocks' minima
+    __m512bh s = (__m512bh)broadcast32(a[t] + o + offsetof(act_i8, sum_bf16));
+    acc[0][t] = _mm512_dpbf16_ps(acc[0][t], (__m512bh)_mm512_load_si512(w + Q4_M), s);
+    acc[1][t] = _mm512_dpbf16_ps(acc[1][t], (__m512bh)_mm512_load_si512(w + Q4_M + 64), s);
+  }
+}
+
+// 256 k of Q4_K, Q5_K
+AI void step_q45_k(const int F, const int T, const uint8_t *w, const char *const *a, size_t o, __m512 acc[2][MAX_TILE]) {
+  __m512 d0 = vldf16(w + Q4K_D), d1 = vldf16(w + Q4K_D + 32), n0 = -vldf16(w + Q4K_DMIN), n1 = -vldf16(w + Q4K_DMIN + 32);
+  for (int g = 0; g < 8; g++) {
+    size_t at = o + (size_t)(g / 2) * sizeof(act_i8);
+    int b = g % 2;
+    const uint8_t *q = w + g * 512, *high = w + Q5K_HIGH + g * 128, *sc = w + Q4K_SC + g * 32, *mn = w + Q4K_MN + g * 32;
+    __m512i c[2][MAX_TILE];
+    UNROLL for (int t = 0; t < T; t++) c[0][t] = c[1][t] = _mm512_setzero_si512();
+    dot_half(F, T, q, high, 0, a, at + 32 * (size_t)b, c);
+    dot_half(F, T, q, high, 1, a, at + 32 * (size_t)b, c);
+    add_scaled(T, c, d0 * vldu8(sc), d1 * vldu8(sc + 16), a, at + AT_SCALE(b), acc);
+    __m512 m0 = n0 * vldu8(mn), m1 = n1 * vldu8(mn + 16);
+    UNROLL for (int t = 0; t < T; t++) {
+      __m512 s = (__m512)broadcast32(a[t] + at + AT_SUM(b));
+      acc[0][t] = _mm512_fmadd_ps(m0, s, acc[0][t]), acc[1][t] = _mm512_fmadd_ps(m1, s, acc[1][t]);
+    }
+  }
+}
+
+// 256 k of Q6_K: a scale for each 16
+AI void step_q6_k(const int F, const int T, const uint8_t *w, const char *const *a, size_t o, __m512 acc[2][MAX_TILE]) {
+  __m512 d0 = vldf16(w + Q6K_D), d1 = vldf16(w + Q6K_D + 32);
+  for (int g = 0; g < 8; g++) {
+    size_t at = o + (size_t)(g / 2) * sizeof(act_i8);
+    int b = g % 2;
+    UNROLL for (int half = 0; half < 2; half++) {
+      const uint8_t *sc = w + Q6K_SC + (2 * g + half) * 32;
+      __m512i c[2][MAX_TILE];
+      UNROLL for (int t = 0; t < T; t++)
+        c[0][t] = c[1][t] = broadcast32(a[t] + at + offsetof(act_i8, neg32) + 4 * (size_t)(2 * b + half));
+      dot_half(F, T, w + g * 512, w + Q6K_HIGH + g * 256, half, a, at + 32 * (size_t)b, c);
+      add_scaled(T, c, d0 * vlds8(sc), d1 * vlds8(sc + 16), a, at + AT_SCALE(b), acc);
+    }
+  }
+}
+
+AI int step_bytes_of(const int F) { return F == RK_Q8_0 ? 2176 : F == RK_Q4_0 ? 1152 : F == RK_Q4_1 ? 1280 : F == RK_Q5_K ? 5760 : F == RK_Q4_K ? 4736 : 6720; }
+
+AI void tile_run_i8(const int F, const int T, const tile *o) {
+  const size_t records = F == RK_Q8_0 || F == RK_Q4_0 || F == RK_Q4_1 ? 1 : 4;
+  __m512 acc[2][MAX_TILE];
+  const char *a[MAX_TILE];
+  const uint8_t *w = o->w, *fetch = o->fetch;
+  int lines = o->lines;
+  UNROLL for (int t = 0; t < T; t++) a[t] = o->a[t], acc[0][t] = acc[1][t] = _mm512_setzero_ps();
+  size_t end = (size_t)o->steps * records * sizeof(act_i8);
+  for (size_t at = 0; at < end; at += records * sizeof(act_i8), w += step_bytes_of(F), fetch += lines * 64) {
+    fetch_lines(fetch, lines);
+    if (records == 1) step_64(F, T, w, a, at, acc);
+    else if (F == RK_Q6_K) step_q6_k(F, T, w, a, at, acc);
+    else step_q45_k(F, T, w, a, at, acc);
+  }
+  UNROLL for (int t = 0; t < T; t++) _mm512_storeu_ps(o->acc[t], acc[0][t]), _mm512_storeu_ps(o->acc[t] + 16, acc[1][t]);
+}
+
+// ---- dispatch -------------------------------------------------------------------
+
+#define TILE_FN(F, T) static NOINLINE void tile_##F##_##T(const tile *o) { tile_run_i8(RK_##F, T, o); }
+#define TILE_FNS(F) TILE_FN(F, 1) TILE_FN(F, 2) TILE_FN(F, 3) TILE_FN(F, 4) TILE_FN(F, 5) TILE_FN(F, 6)
+TILE_FNS(Q8_0) TILE_FNS(Q4_0) TILE_FNS(Q4_1) TILE_FNS(Q5_K) TILE_FNS(Q4_K) TILE_FNS(Q6_K)
+#define TILE_FN_BF16(T) static NOINLINE void tile_BF16_##T(const tile *o) { tile_run_bf16(T, o); }
+TILE_FN_BF16(1) TILE_FN_BF16(2) TILE_FN_BF16(3) TILE_FN_BF16(4) TILE_FN_BF16(5) TILE_FN_BF16(6)
+
+#define TILE_ROW(F) [RK_##F] = {0, tile_##F##_1, tile_##F##_2, tile_##F##_3, tile_##F##_4, tile_##F##_5, tile_##F##_6}
+static void (*const tile_fns[RK_FORMATS][MAX_TILE + 1])(const tile *) = {
+  TILE_ROW(BF16), TILE_ROW(Q8_0), TILE_ROW(Q4_0), TILE_ROW(Q4_1), TILE_ROW(Q5_K), TILE_ROW(Q4_K), TILE_ROW(Q6_K),
+};
+
+// input_row is row t of the input in the form that the format wants.
+static const void *input_row(const phase *ph, int fmt, int t) {
+  if (fmt == RK_BF16) return ph->m->bf16 + (int64_t)t * ph->bf16_ld;
+  return ph->m->i8 + (int64_t)t * ph->i8_ld;
+}
+
+static void linear_packed(const linear_part *lp) {
+  const rk_mat *m = lp->mat;
+  const int rows = lp->t1 - lp->t0, tiles = (rows + MAX_TILE - 1) / MAX_TILE;
+  const int step_k = m->fmt == RK_BF16 ? 8 : rk_step_k(m->fmt), steps = (m->cols + step_k - 1) / step_k;
+  const int fetchers = tiles < FETCHERS ? tiles : FETCHERS;
+  const int share = (int)((m->panel_bytes / 64 + fetchers - 1) / fetchers + steps - 1) / steps; // lines a step
+  for (int p = lp->p0; p < lp->p1; p++) {
+    const uint8_t *w = m->w + p * m->panel_bytes;
+    for (int i = 0, t = lp->t0, n; i < tiles; i++, t += n) {
+      n = (lp->t1 - t + tiles - i - 1) / (tiles - i); // 7 rows go 4+3, not 6+1
+      tile o = {.w = w, .steps = steps, .acc = lp->s->acc};
+      if (tiles == 1) o.fetch = w + AHEAD, o.lines = (int)(m->panel_bytes / 64 / steps);
+      else o.fetch = w + m->panel_bytes + (int64_t)i * steps * share * 64, o.lines = i < fetchers ? share : 0;
+      for (int r = 0; r < n; r++) o.a[r] = input_row(lp->ph, m->fmt, t + r);
+      tile_fns[m->fmt][n](&o);
+      for (int r = 0; r < n; r++) finish(lp, p, t + r, o.acc[r]);
+    }
+  }
+}
 
 #endif

@@ -7,7 +7,7 @@
 //
 //   F32    for k:            32 x float                                  128 B
 //   F16    for k:            32 x half                                    64 B
-//   BF16   for k pair:       32 x { w[2k], w[2k+1] }                     128 B
+//   BF16   for k pair:       32 x { w[2k], w[2k+1] }; k in steps of 8    512 B
 //
 // The formats with blocks of 32 are cut into steps of 64 k (two blocks b):
 //
@@ -43,11 +43,11 @@ enum { // bytes into a step
 
 // steps: how many k, and how many bytes a panel takes for them
 static inline int rk_step_k(int fmt) {
-  static const uint16_t k[] = {1, 1, 2, 64, 64, 64, 256, 256, 256};
+  static const uint16_t k[] = {1, 1, 8, 64, 64, 64, 256, 256, 256};
   return k[fmt];
 }
 static inline int rk_step_bytes(int fmt) {
-  static const uint16_t b[] = {128, 64, 128, 2176, 1152, 1280, 5760, 4736, 6720};
+  static const uint16_t b[] = {128, 64, 512, 2176, 1152, 1280, 5760, 4736, 6720};
   return b[fmt];
 }
 

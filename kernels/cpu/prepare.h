@@ -6,7 +6,39 @@
 
 #include "tile.h"
 
-// x [n], n <= 64, one record; what is missing counts as 0
+// quantise_64 makes one record of x [n], n <= 64; what is missing counts as 0.
+#if defined(RK_ISA_AVX512)
+static void quantise_64(act_i8 *a, const float *x, int n) {
+  uint64_t have = n < 64 ? ((uint64_t)1 << n) - 1 : ~(uint64_t)0;
+  __m512 v[4];
+  for (int i = 0; i < 4; i++) v[i] = _mm512_maskz_loadu_ps((__mmask16)(have >> 16 * i), x + 16 * i);
+  __m512 m0 = _mm512_max_ps(_mm512_abs_ps(v[0]), _mm512_abs_ps(v[1])), m1 = _mm512_max_ps(_mm512_abs_ps(v[2]), _mm512_abs_ps(v[3]));
+  __m256 t0 = _mm256_max_ps(_mm512_castps512_ps256(m0), _mm512_extractf32x8_ps(m0, 1));
+  __m256 t1 = _mm256_max_ps(_mm512_castps512_ps256(m1), _mm512_extractf32x8_ps(m1, 1));
+  __m256 t = _mm256_max_ps(_mm256_permute2f128_ps(t0, t1, 0x20), _mm256_permute2f128_ps(t0, t1, 0x31)); // a block a lane
+  t = _mm256_max_ps(t, _mm256_shuffle_ps(t, t, 0x4e));
+  t = _mm256_max_ps(t, _mm256_shuffle_ps(t, t, 0xb1));
+  __m128 top = _mm_max_ps(_mm_unpacklo_ps(_mm256_castps256_ps128(t), _mm256_extractf128_ps(t, 1)), _mm_set1_ps(1e-30f)); // b0, b1, b0, b1
+  __m128 scale = _mm_mul_ps(top, _mm_set1_ps(1.f / 127.f)), inv = _mm_div_ps(_mm_set1_ps(127.f), top);
+  __m512 i0 = _mm512_broadcastss_ps(inv), i1 = _mm512_broadcastss_ps(_mm_movehdup_ps(inv));
+  __m128i c[4];
+  for (int i = 0; i < 4; i++) c[i] = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(v[i], i < 2 ? i0 : i1)));
+  // one store: reloading four small ones as 64 bytes could not be forwarded
+  __m512i q = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(c[1], c[0])), _mm256_set_m128i(c[3], c[2]), 1);
+  _mm512_storeu_si512(a->q, q);
+  __m512i s = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), q); // of 4, then of 16 in each lane
+  s = _mm512_add_epi32(s, _mm512_shuffle_epi32(s, 0x4e));
+  s = _mm512_add_epi32(s, _mm512_shuffle_epi32(s, 0xb1));
+  __m128i s16 = _mm512_castsi512_si128(_mm512_permutexvar_epi32(_mm512_castsi128_si512(_mm_set_epi32(12, 8, 4, 0)), s));
+  __m128i s32 = _mm_hadd_epi32(s16, s16);
+  __m128 sum = _mm_mul_ps(_mm_cvtepi32_ps(s32), scale);
+  _mm_storeu_si128((__m128i *)a->neg32, _mm_sub_epi32(_mm_setzero_si128(), _mm_slli_epi32(s16, 5)));
+  _mm_storel_epi64((__m128i *)a->neg8, _mm_sub_epi32(_mm_setzero_si128(), _mm_slli_epi32(s32, 3)));
+  _mm_storel_pi((__m64 *)a->scale, scale);
+  _mm_storel_pi((__m64 *)a->sum, sum);
+  a->sum_bf16 = (uint32_t)_mm_cvtsi128_si32((__m128i)_mm_cvtneps_pbh(sum));
+}
+#else
 static void quantise_64(act_i8 *a, const float *x, int n) {
   float sums[2];
   for (int b = 0; b < 2; b++) {
@@ -31,6 +63,7 @@ static void quantise_64(act_i8 *a, const float *x, int n) {
   }
   a->sum_bf16 = bf16_from(sums[0]) | (uint32_t)bf16_from(sums[1]) << 16;
 }
+#endif
 
 static void to_bf16(uint16_t *dst, const float *x, int n, int padded) {
   int k = 0;
