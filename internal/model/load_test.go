@@ -5,12 +5,15 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
 	"github.com/reasond/reasond/internal/backend"
+	"github.com/reasond/reasond/internal/backend/backendtest"
 	"github.com/reasond/reasond/internal/backend/reference"
 	"github.com/reasond/reasond/internal/model"
 	"github.com/reasond/reasond/internal/weights"
@@ -85,6 +88,60 @@ func TestShardsAddUpToTheModel(t *testing.T) {
 	for _, sh := range []weights.Shard{{Rank: 0, Size: 3}, {Rank: 0, Size: 4}, {Rank: 2, Size: 2}, {Rank: -1, Size: 1}} {
 		if _, err := model.Load(src, newRecorder(t), sh); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("shard %+v: %v", sh, err)
+		}
+	}
+}
+
+// Law: two ranks compute what one does, and agree to the bit.
+func TestTwoRanksComputeTheModel(t *testing.T) {
+	for _, name := range []string{"llama-linear", "qwen2", "qwen3"} {
+		src, err := weights.Open("../../testdata/models/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		cfg := backend.Config{MaxRows: 64, MaxSeqs: 1, MaxContext: 64, Pages: 2}
+		run := func(b *reference.Backend, sh weights.Shard) [][]float32 {
+			defer b.Close()
+			if _, err := model.Load(src, b, sh); err != nil {
+				t.Error(err)
+				return nil
+			}
+			ids := make([]int32, 40)
+			for i := range ids {
+				ids[i] = int32(i * 29 % 128)
+			}
+			got, err := backendtest.NewDriver(b, cfg, 1).Step(backendtest.Part{Seq: &backendtest.Sequence{}, Tokens: ids, Want: len(ids)})
+			if err != nil {
+				t.Error(err)
+				return nil
+			}
+			return got[0].Logits
+		}
+		ranks, err := reference.NewGroup(cfg, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, err := reference.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := run(one, weights.Shard{})
+		var got [2][][]float32
+		var wait sync.WaitGroup
+		for i, b := range ranks {
+			wait.Go(func() { got[i] = run(b, weights.Shard{Rank: i, Size: 2}) })
+		}
+		wait.Wait()
+		if t.Failed() {
+			return
+		}
+		for i, row := range whole {
+			for j, v := range row {
+				if got[0][i][j] != got[1][i][j] || math.Abs(float64(got[0][i][j]-v)) > 1e-4 {
+					t.Fatalf("%s: row %d logit %d: %g and %g on two ranks, %g on one", name, i, j, got[0][i][j], got[1][i][j], v)
+				}
+			}
 		}
 	}
 }

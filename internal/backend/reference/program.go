@@ -169,8 +169,15 @@ func (p *program) Logits(x backend.Buffer, w backend.Vector, eps float32, head b
 	})
 }
 
-// AllReduce implements backend.Program: there is one rank.
-func (p *program) AllReduce(backend.Buffer) {}
+// AllReduce implements backend.Program: nothing unless NewGroup made the backend.
+func (p *program) AllReduce(x backend.Buffer) {
+	b := p.b
+	if b.group == nil {
+		return
+	}
+	in := b.buffers[x]
+	p.add("AllReduce", true, func() { b.group.allReduce(b.rank, in.data[:b.batch.Rows*in.cols]) })
+}
 
 func grow(s []float32, n int) []float32 {
 	if cap(s) < n {

@@ -32,6 +32,8 @@ type Backend struct {
 	logits []float32
 	batch  backend.Batch
 	slots  *sample.Slots
+	group  *group // nil: one rank
+	rank   int
 
 	weightBytes, fileBytes int64
 }
