@@ -124,7 +124,7 @@ var mayImport = []struct {
 	{"internal/llm", []string{}},
 	{"internal/reasoning", []string{"api/reasoning"}},
 	{"internal/toolcall", []string{"api/reasoning", "internal/llm"}},
-	{"internal/prompt", []string{"internal/llm", "internal/native", "internal/weights", "internal/tokenizer"}},
+	{"internal/prompt", []string{"api/reasoning", "internal/llm", "internal/native", "internal/weights", "internal/tokenizer"}},
 	{"internal/tokenizer", []string{"internal/llm", "internal/native", "internal/weights"}},
 	{"internal/pipeline", []string{"api", "internal/llm", "internal/prompt", "internal/tokenizer", "internal/reasoning", "internal/toolcall", "internal/guide"}},
 	{"internal/server", []string{"api", "internal/llm", "internal/pipeline", "internal/metrics"}},

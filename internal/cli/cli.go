@@ -71,10 +71,11 @@ into reasoning_content and content.
   reasond serve                    the small model that is built in
   reasond serve Qwen/Qwen3-0.6B    a model of the Hugging Face hub
   reasond chat                     talk to it in the terminal`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          usageArgs(noSuchCommand),
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+		Args:                       usageArgs(noSuchCommand),
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(w.in)
 	root.SetOut(w.out)
@@ -82,8 +83,10 @@ into reasoning_content and content.
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
+		newServe(w),
 		newChat(w),
 		newInspect(w),
+		newRender(w),
 		newVersion(w),
 	)
 	return root

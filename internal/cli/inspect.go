@@ -12,13 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reasond/reasond/internal/bundle"
 	"github.com/reasond/reasond/internal/config"
 	"github.com/reasond/reasond/internal/weights"
 	tinyreasoner "github.com/reasond/reasond/testdata/tiny-reasoner"
 )
-
-// embeddedName is what the model that is built in is called.
-const embeddedName = "tiny-reasoner"
 
 type inspectOptions struct {
 	path        string // empty: the embedded model
@@ -68,16 +66,16 @@ func runInspect(ctx context.Context, w world, o inspectOptions) error {
 
 func openWeights(ctx context.Context, w world, o inspectOptions) (*weights.Model, error) {
 	if o.path == "" {
-		return weights.OpenFS(tinyreasoner.FS, embeddedName)
+		return weights.OpenFS(tinyreasoner.FS, bundle.Embedded)
 	}
 	log := newLogger(w.err, "warn", "auto")
 	bars := newProgress(w.err, log)
 	defer bars.Close()
-	path, err := locate(ctx, w, log, bars, o.path, o.downloadDir)
+	found, err := locate(ctx, w, log, bars, o.path, o.downloadDir)
 	if err != nil {
 		return nil, err
 	}
-	return weights.Open(path)
+	return weights.Open(found.path)
 }
 
 // description is what inspect prints.

@@ -110,7 +110,7 @@ func (f *Flags) nearest(name string) string {
 		known = append(known, alias)
 	}
 	slices.Sort(known)
-	best, least := "", len(name)/3+1
+	best, least := "", max(2, len(name)/3)+1
 	for _, k := range known {
 		if d := edits(name, k); d < least {
 			best, least = k, d

@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/reasond/reasond/internal/bundle"
+	"github.com/reasond/reasond/internal/config"
+)
+
+// serving is what a model needs to know of how it is served.
+type serving struct {
+	names    []string // the first is in answers; empty: what the model is called
+	maxQueue int
+}
+
+// openModel finds the model, downloads it if need be, and opens it; bars show
+// how far that is.
+func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, s serving) (*bundle.Bundle, error) {
+	c := bundle.Config{
+		Float32: m.DType == "float32", MaxModelLen: m.MaxModelLen, MaxSeqs: m.MaxSeqs,
+		MaxBatchedTokens: m.MaxBatchedTokens, MaxWaiting: s.maxQueue, Threads: m.Threads,
+		KVBytes: m.KVBytes, NoPrefixCache: !m.PrefixCaching, TemplateKwargs: m.TemplateKwargs,
+		Parser: m.Parser, NoParser: !m.EnableReasoning || m.Parser == "none",
+	}
+	if m.ChatTemplate != "" {
+		source, err := os.ReadFile(m.ChatTemplate)
+		if err != nil {
+			return nil, fmt.Errorf("--chat-template: %w", err)
+		}
+		c.ChatTemplate = string(source)
+	}
+	bars := newProgress(w.err, log)
+	defer bars.Close()
+	if m.Path != "" {
+		found, err := locate(ctx, w, log, bars, m.Path, m.DownloadDir)
+		if err != nil {
+			return nil, err
+		}
+		c.Path, c.Name = found.path, found.name
+	}
+	if len(s.names) > 0 {
+		c.Name, c.Names = s.names[0], s.names[1:]
+	}
+	began := time.Now()
+	c.Progress = func(done, total int64) { bars.Report("loading", done, total) }
+	b, err := bundle.Open(c)
+	if err != nil {
+		return nil, err
+	}
+	log.Info("model loaded", "model", b.Name, "architecture", b.Config.Architecture, "context", b.MaxContext,
+		"kv_pages", b.Pages, "backend", b.Backend.Name, "seconds", time.Since(began).Seconds())
+	return b, nil
+}
