@@ -187,9 +187,12 @@ func TestBadGGUFConfigurationsAreRefused(t *testing.T) {
 		"no architecture":           {map[string]any{"general.architecture": nil}, "general.architecture"},
 		"architecture of two lines": {map[string]any{"general.architecture": "a\nb"}, "general.architecture"},
 		"split file":                {map[string]any{"split.count": 3}, "one of 3 parts"},
+		// CVE-2024-8063, CVE-2025-0312: a key of another type, or missing, is
+		// divided by or followed.
 		"no width":                  {map[string]any{"embedding_length": nil}, "embedding_length is missing"},
 		"width 0":                   {map[string]any{"embedding_length": 0}, "embedding_length is 0"},
 		"width is a string":         {map[string]any{"embedding_length": "16"}, "embedding_length is missing or not"},
+		"layers are a list":         {map[string]any{"block_count": []int32{1}}, "block_count is missing or not"},
 		"layers 2^32-1":             {map[string]any{"block_count": -1}, "block_count"},
 		"heads 0":                   {map[string]any{"attention.head_count": 0}, "head_count is 0"},
 		"heads missing":             {map[string]any{"attention.head_count": nil}, "head_count"},

@@ -217,3 +217,19 @@ func TestBadPathsAreRefusedInOneLine(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryModelOfTheTestdataOpens(t *testing.T) {
+	configs, err := filepath.Glob(models + "*/golden.json")
+	if err != nil || len(configs) < 6 {
+		t.Fatalf("found %v, %v", configs, err)
+	}
+	for _, config := range configs {
+		m := open(t, filepath.Dir(config))
+		for _, name := range m.Names() {
+			tensor, ok := m.Tensor(name)
+			if !ok || len(tensor.Data) == 0 || len(tensor.Float32()) != tensor.Elements() {
+				t.Errorf("%s: %s holds %d bytes for %v", m.Path, name, len(tensor.Data), tensor.Shape)
+			}
+		}
+	}
+}

@@ -19,6 +19,8 @@ from transformers import (
     AutoModelForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
@@ -125,12 +127,43 @@ MODELS = {
         torch.bfloat16,
         "1GB",
     ),
+    "mistral": (
+        MistralConfig(
+            **COMMON,
+            head_dim=32,
+            intermediate_size=96,
+            num_hidden_layers=2,
+            tie_word_embeddings=True,
+            rms_norm_eps=1e-5,
+            sliding_window=16,
+            rope_parameters=dict(rope_type="default", rope_theta=10000.0),
+        ),
+        MistralForCausalLM,
+        torch.bfloat16,
+        "1GB",
+    ),
+    "qwen2-window": (
+        Qwen2Config(
+            **COMMON,
+            intermediate_size=96,
+            num_hidden_layers=2,
+            tie_word_embeddings=True,
+            rms_norm_eps=1e-6,
+            use_sliding_window=True,
+            sliding_window=21,
+            max_window_layers=1,
+            rope_parameters=dict(rope_type="default", rope_theta=10000.0),
+        ),
+        Qwen2ForCausalLM,
+        torch.bfloat16,
+        "1GB",
+    ),
 }
 
 # These configs are rewritten with the keys that releases of transformers
 # before 5 wrote (rope_theta and rope_scaling at the top level), which nearly
 # every published model has; the others keep rope_parameters.
-OLD_KEYS = {"llama", "qwen2", "qwen3-yarn"}
+OLD_KEYS = {"llama", "qwen2", "qwen3-yarn", "mistral"}
 
 
 def randomise(model, generator):
@@ -152,8 +185,10 @@ def rewrite_config(path):
 
 
 @torch.no_grad()
-def goldens(folder, seed):
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+def goldens(folder, seed, model=None):
+    if model is None:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    model.eval()
     generator = torch.Generator().manual_seed(seed)
     rows, prompts = [], []
     for n in LENGTHS:
@@ -215,6 +250,84 @@ def make_gguf(folder, path):
     writer.close()
 
 
+# How random blocks of each quantised format become weights of mean 0: the
+# byte positions of d and of the minimum, and minimum / d.
+Q = gguf.GGMLQuantizationType
+BLOCKS = {
+    Q.Q8_0: (0, None, 0), Q.Q4_0: (0, None, 0), Q.Q4_1: (0, 2, -7.5),
+    Q.Q4_K: (0, 2, 7.5), Q.Q5_K: (0, 2, 15.5), Q.Q6_K: (208, None, 0),
+}
+
+
+def random_blocks(rng, q, rows, cols, std):
+    """Quantised rows whose bytes are random but for the scales, about N(0, std)."""
+    size, nbytes = gguf.GGML_QUANT_SIZES[q]
+    d_at, m_at, ratio = BLOCKS[q]
+    n = rows * cols // size
+    data = rng.integers(0, 256, (n, nbytes), dtype=np.uint8)
+
+    def scales(d):
+        data[:, d_at:d_at + 2] = d.astype("<f2").view(np.uint8).reshape(n, 2)
+        if m_at is not None:
+            data[:, m_at:m_at + 2] = (d.astype("<f2") * ratio).astype("<f2").view(np.uint8).reshape(n, 2)
+
+    scales(np.full(n, 0.01))
+    unit = gguf.dequantize(data, q).std() / 0.01
+    scales(std / unit * rng.uniform(0.7, 1.4, n))
+    return data.reshape(rows, cols // size * nbytes)
+
+
+def make_quantised(folder, seed):
+    """A llama of width 256 in GGUF with every quantised format, its weights being what gguf dequantises."""
+    hidden, heads, kv_heads, layers = 256, 4, 2, 1
+    config = LlamaConfig(
+        vocab_size=VOCAB, hidden_size=hidden, num_attention_heads=heads, num_key_value_heads=kv_heads, intermediate_size=hidden,
+        num_hidden_layers=layers, max_position_embeddings=256, tie_word_embeddings=False, rms_norm_eps=1e-5,
+        rope_parameters=dict(rope_type="default", rope_theta=10000.0), bos_token_id=1, eos_token_id=2, attn_implementation="eager",
+    )
+    formats = {
+        "model.embed_tokens": Q.Q6_K, "lm_head": Q.Q8_0, "q_proj": Q.Q4_K, "k_proj": Q.Q5_K, "v_proj": Q.Q6_K, "o_proj": Q.Q4_0,
+        "gate_proj": Q.Q4_1, "up_proj": Q.Q4_K, "down_proj": Q.Q5_K,
+    }
+    model = LlamaForCausalLM(config)
+    rng = np.random.default_rng(seed)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    writer = gguf.GGUFWriter(folder / "model.gguf", "llama")
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(hidden)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(hidden)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, layers)
+    state = {}
+    for name, p in model.state_dict().items():
+        stem, suffix = name.rsplit(".", 1)
+        if name.endswith("norm.weight"):
+            w = (1 + 0.3 * rng.standard_normal(hidden)).astype("<f4")
+            writer.add_tensor(names.get_name(stem) + "." + suffix, w)
+        else:
+            (q,) = [q for part, q in formats.items() if stem.endswith(part)]
+            data = random_blocks(rng, q, p.shape[0], p.shape[1], 0.06)
+            writer.add_tensor(names.get_name(stem) + "." + suffix, data, raw_dtype=q)
+            w = gguf.dequantize(data, q)
+            for part, n in (("q_proj", heads), ("k_proj", kv_heads)):
+                if part in name:  # the file's rows are interleaved: put them back
+                    w = w.reshape(n, w.shape[0] // n // 2, 2, -1).swapaxes(1, 2).reshape(w.shape)
+        state[name] = torch.from_numpy(np.ascontiguousarray(w))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    model.load_state_dict(state, strict=True)
+    goldens(folder, seed + 1, model)
+
+
 def main():
     for i, (name, (config, cls, dtype, shard)) in enumerate(MODELS.items()):
         folder = HERE / name
@@ -228,6 +341,7 @@ def main():
         (folder / "generation_config.json").unlink(missing_ok=True)
         goldens(folder, 300 + i)
     make_gguf(HERE / "llama-linear", HERE / "llama-linear.gguf")
+    make_quantised(HERE / "llama-quant", 400)
 
 
 if __name__ == "__main__":

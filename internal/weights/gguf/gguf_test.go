@@ -93,7 +93,7 @@ var corrupt = []struct {
 	{"version 4", func() []byte { return new(builder).header(4, 0, 0).b }, "version 4"},
 	{"big-endian", func() []byte { return new(builder).header(3<<24, 0, 0).b }, "big-endian"},
 
-	// CVE-2024-23605, CVE-2024-21802, CVE-2025-0315, CVE-2025-0317: counts
+	// CVE-2024-23605, CVE-2024-21836, CVE-2025-0315, CVE-2025-0317: counts
 	// from the header are allocated or multiplied.
 	{"pairs 2^64-1", func() []byte { return newGGUF(0, 1<<64-1).b }, "metadata pairs is 18446744073709551615"},
 	{"pairs 2^63", func() []byte { return newGGUF(0, 1<<63).b }, "metadata pairs"},
@@ -103,7 +103,7 @@ var corrupt = []struct {
 	{"tensors 2^32", func() []byte { return newGGUF(1<<32, 0).b }, "number of tensors"},
 	{"tensors that the file cannot hold", func() []byte { return newGGUF(100, 0).b }, "number of tensors is 100"},
 
-	// CVE-2024-39720, CVE-2024-12055, CVE-2025-66959, CVE-2025-66960: string lengths.
+	// CVE-2024-23496, CVE-2024-39720, CVE-2024-12055, CVE-2025-66959, CVE-2025-66960: string lengths.
 	{"key length 2^64-1", func() []byte { return newGGUF(0, 1).u64(1<<64 - 1).raw(make([]byte, 64)...).b }, "metadata key"},
 	{"key length 2^63", func() []byte { return newGGUF(0, 1).u64(1 << 63).raw(make([]byte, 64)...).b }, "metadata key"},
 	{"key longer than the file", func() []byte { return newGGUF(0, 1).u64(1000).raw(make([]byte, 64)...).b }, "metadata key"},
@@ -113,7 +113,7 @@ var corrupt = []struct {
 		return newGGUF(0, 1).str("k").u32(typeArray).u32(typeString).u64(1).u64(1 << 62).b
 	}, "element 0"},
 
-	// Arrays.
+	// CVE-2024-21825, CVE-2025-1975: arrays.
 	{"array of 2^61 numbers of 8 bytes", func() []byte {
 		return newGGUF(0, 1).str("k").u32(typeArray).u32(typeUint64).u64(1 << 61).raw(make([]byte, 64)...).b
 	}, "array's length"},
@@ -141,7 +141,7 @@ var corrupt = []struct {
 	{"alignment -32", func() []byte { return newGGUF(0, 1).str("general.alignment").u32(typeInt32).u32(1<<32 - 32).b }, "alignment"},
 	{"alignment is a string", func() []byte { return newGGUF(0, 1).str("general.alignment").u32(typeString).str("32").b }, "alignment"},
 
-	// CVE-2025-53630, CVE-2026-27940, CVE-2026-33298: sums and products of sizes.
+	// CVE-2024-21802, CVE-2025-53630, CVE-2026-27940, CVE-2026-33298: sums and products of sizes.
 	{"dimensions 0", func() []byte { return newGGUF(1, 0).tensor("t", 0, 0).raw(make([]byte, 64)...).b }, "0 dimensions"},
 	{"dimensions 5", func() []byte { return newGGUF(1, 0).tensor("t", 0, 0, 1, 1, 1, 1, 1).data(64).b }, "5 dimensions"},
 	{"dimensions 2^32-1", func() []byte {

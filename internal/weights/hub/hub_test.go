@@ -312,6 +312,7 @@ func TestACorruptBeginningIsFetchedAgain(t *testing.T) {
 	}
 }
 
+// CVE-2025-51471: a token that leaves for another host.
 func TestTheTokenGoesToTheHubAlone(t *testing.T) {
 	h := newFakeHub(t)
 	c := h.config(t)
@@ -404,6 +405,7 @@ func TestAShardedModelFetchesTheIndexsFiles(t *testing.T) {
 	fails(t, c, ref, "evil.safetensors")
 }
 
+// CVE-2024-37032 and its like: names and digests that leave the cache.
 func TestAHostileListingIsRefused(t *testing.T) {
 	for name, want := range map[string]string{"../../../etc/passwd": "refused", "a\\..\\b": "refused", "/abs": "refused", "a\nb": "refused"} {
 		h := newFakeHub(t)
@@ -477,4 +479,38 @@ func TestAFileOfTheWrongLengthIsFetchedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.holds(t, get(t, c, ref).Path, "config.json", "tokenizer.json", "model.safetensors")
+}
+
+// CVE-2024-12886: an answer without end.
+func TestAnEndlessListingIsCutOff(t *testing.T) {
+	h := newFakeHub(t)
+	h.refuse = func(w http.ResponseWriter, r *http.Request) bool {
+		chunk := []byte(strings.Repeat(" ", 1<<20))
+		for r.Context().Err() == nil {
+			if _, err := w.Write(chunk); err != nil {
+				break
+			}
+		}
+		return true
+	}
+	fails(t, h.config(t), ref, "answer is over")
+}
+
+func TestARedirectNeverLeavesTLS(t *testing.T) {
+	request := func(address string) *http.Request {
+		r, err := http.NewRequest(http.MethodGet, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if checkRedirect(request("http://b"), []*http.Request{request("https://a")}) == nil {
+		t.Error("https to http was followed")
+	}
+	if err := checkRedirect(request("https://b"), []*http.Request{request("https://a")}); err != nil {
+		t.Error(err)
+	}
+	if checkRedirect(request("https://b"), make([]*http.Request, maxRedirects)) == nil {
+		t.Error("redirects without end were followed")
+	}
 }
