@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 )
 
 // MaxNameBytes bounds names of functions, participants and call ids.
@@ -34,10 +33,10 @@ type FunctionCall struct {
 	Arguments string `json:"arguments"`
 }
 
-// messages brings the conversation into its normal form: content is a string
-// (text parts joined by line feeds, null is empty), past reasoning is under
-// both of its names, members without meaning to a template are left out, and
-// tool_calls stay as the client wrote them.
+// messages brings the conversation into its normal form: members stand in one
+// order, past reasoning is reasoning_content, null is left out and so is what
+// means nothing to a template. Content (text or text parts) and tool_calls stay
+// as the client wrote them: what a template likes better is not decided here.
 func messages(d *chatDecoder, name string, v value) error {
 	if err := expect(v, name, "array"); err != nil {
 		return err
@@ -72,7 +71,7 @@ func messages(d *chatDecoder, name string, v value) error {
 type message struct {
 	path       string
 	role       string
-	content    *string
+	content    value // a string or an array of text parts; nil: none
 	name       string
 	reasoning  string
 	toolCalls  value // nil: none
@@ -103,9 +102,8 @@ func (m *message) member(name string, v value) error {
 	case "tool_call_id":
 		return m.short(&m.toolCallID, path, v)
 	case "content":
-		text, err := content(path, v)
-		m.content = &text
-		return err
+		m.content = v
+		return content(path, v)
 	case "reasoning_content", "reasoning", "thinking":
 		if err := expect(v, path, "string"); err != nil {
 			return err
@@ -142,11 +140,8 @@ func (m *message) check() error {
 	switch m.role {
 	case "system", "developer", "user":
 	case "assistant":
-		if m.content == nil {
-			if m.toolCalls == nil && m.reasoning == "" {
-				return &Error{Param: m.path + ".content", Code: CodeMissing, Message: m.path + ".content: an assistant message needs content, reasoning_content or tool_calls"}
-			}
-			m.content = new(string)
+		if m.content == nil && m.toolCalls == nil && m.reasoning == "" {
+			return &Error{Param: m.path + ".content", Code: CodeMissing, Message: m.path + ".content: an assistant message needs content, reasoning_content or tool_calls"}
 		}
 	case "tool":
 		if m.toolCallID == "" {
@@ -159,7 +154,7 @@ func (m *message) check() error {
 	default:
 		return invalid(m.path+".role", "must be one of system, developer, user, assistant, tool")
 	}
-	if m.content == nil {
+	if m.content == nil && m.role != "assistant" {
 		return &Error{Param: m.path + ".content", Code: CodeMissing, Message: m.path + ".content: a message needs content"}
 	}
 	if m.role != "assistant" && m.toolCalls != nil {
@@ -178,13 +173,14 @@ func (m *message) append(out []byte) []byte {
 	}
 	out = append(out, `{"role":`...)
 	out = appendString(out, m.role)
-	member("content", *m.content)
+	if m.content != nil {
+		out = append(append(out, `,"content":`...), m.content...)
+	}
 	if m.name != "" {
 		member("name", m.name)
 	}
 	if m.reasoning != "" {
 		member("reasoning_content", m.reasoning)
-		member("reasoning", m.reasoning)
 	}
 	if m.toolCalls != nil {
 		out = append(append(out, `,"tool_calls":`...), m.toolCalls...)
@@ -205,47 +201,42 @@ func appendString(out []byte, s string) []byte {
 	return append(out, bytes.TrimSuffix(b.Bytes(), []byte{'\n'})...)
 }
 
-// content is a message's text: a string, or an array of text parts.
-func content(path string, v value) (string, error) {
+// content is a string, or an array of text parts.
+func content(path string, v value) error {
 	switch v.kind() {
 	case "string":
-		return v.text(), nil
+		return nil
 	case "array":
 	default:
-		return "", invalid(path, "must be a string or an array of text parts, got %s", v.kind())
+		return invalid(path, "must be a string or an array of text parts, got %s", v.kind())
 	}
-	var parts []string
-	err := v.items(func(i int, v value) error {
+	return v.items(func(i int, v value) error {
 		if i == MaxParts {
 			return invalid(path, "more than %d parts", MaxParts)
 		}
-		text, err := textPart(fmt.Sprintf("%s[%d]", path, i), v)
-		parts = append(parts, text)
-		return err
+		return textPart(fmt.Sprintf("%s[%d]", path, i), v)
 	})
-	return strings.Join(parts, "\n"), err
 }
 
-func textPart(path string, v value) (string, error) {
+func textPart(path string, v value) error {
 	if v.kind() == "string" {
-		return v.text(), nil
+		return nil
 	}
 	if err := expect(v, path, "object"); err != nil {
-		return "", err
+		return err
 	}
-	var kind, text *string
-	var other string
+	var kind, other string
+	text := false
 	err := v.members(func(name string, v value) error {
 		switch name {
 		case "type", "text":
 			if err := expect(v, path+"."+name, "string"); err != nil {
 				return err
 			}
-			s := v.text()
 			if name == "type" {
-				kind = &s
+				kind = v.text()
 			} else {
-				text = &s
+				text = true
 			}
 		case "cache_control", "annotations":
 		default:
@@ -257,26 +248,26 @@ func textPart(path string, v value) (string, error) {
 	})
 	switch {
 	case err != nil:
-		return "", err
-	case kind == nil:
-		return "", &Error{Param: path + ".type", Code: CodeMissing, Message: path + ".type: a content part needs a type"}
-	case knownPart(*kind):
-		return "", unsupported(path+".type", "only text parts are supported by this server")
-	case *kind != "text":
-		return "", invalid(path+".type", `must be "text"`)
-	case text == nil:
-		return "", &Error{Param: path + ".text", Code: CodeMissing, Message: path + ".text: a text part needs text"}
+		return err
+	case kind == "":
+		return &Error{Param: path + ".type", Code: CodeMissing, Message: path + ".type: a content part needs a type"}
+	case knownPart(kind):
+		return unsupported(path+".type", "only text parts are supported by this server")
+	case kind != "text" && kind != "input_text" && kind != "output_text":
+		return invalid(path+".type", `must be "text"`)
+	case !text:
+		return &Error{Param: path + ".text", Code: CodeMissing, Message: path + ".text: a text part needs text"}
 	case other != "":
-		return "", &Error{Param: other, Code: CodeUnknown, Message: "unknown parameter: " + quote(other)}
+		return &Error{Param: other, Code: CodeUnknown, Message: "unknown parameter: " + quote(other)}
 	}
-	return *text, nil
+	return nil
 }
 
 // knownPart are the kinds of content that OpenAI and its peers define beside text.
 func knownPart(kind string) bool {
 	switch kind {
 	case "image_url", "image", "input_image", "input_audio", "audio_url", "audio", "video_url", "video", "file",
-		"input_file", "refusal", "input_text", "output_text", "thinking", "reasoning", "image_pil", "image_embeds":
+		"input_file", "refusal", "thinking", "reasoning", "image_pil", "image_embeds":
 		return true
 	}
 	return false

@@ -203,13 +203,12 @@ func TestNotBuiltMembersAreRefusedOnlyWhereTheyAsk(t *testing.T) {
 
 func TestMessagesTakeTheirNormalForm(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
-		{`{"content":"a<b>&\u00e9","role":"user"}`, `{"role":"user","content":"a<b>&é"}`},
-		{`{"role":"user","content":[{"type":"text","text":"a"},{"text":"b","type":"text"}],"name":"n"}`, `{"role":"user","content":"a\nb","name":"n"}`},
-		{`{"role":"user","content":[]}`, `{"role":"user","content":""}`},
-		{`{"role":"assistant","content":null,"reasoning":"r"}`, `{"role":"assistant","content":"","reasoning_content":"r","reasoning":"r"}`},
-		{`{"role":"assistant","content":"c","reasoning":"r","reasoning_content":"q"}`, `{"role":"assistant","content":"c","reasoning_content":"q","reasoning":"q"}`},
+		{`{"content":"a<b>&\u00e9","role":"user","name":"<é>"}`, `{"role":"user","content":"a<b>&\u00e9","name":"<é>"}`},
+		{`{"role":"user","content":[{"type":"text","text":"a"},{"text":"b","type":"text"}]}`, `{"role":"user","content":[{"type":"text","text":"a"},{"text":"b","type":"text"}]}`},
+		{`{"role":"assistant","content":null,"reasoning":"r"}`, `{"role":"assistant","reasoning_content":"r"}`},
+		{`{"role":"assistant","content":"c","reasoning":"r","reasoning_content":"q"}`, `{"role":"assistant","content":"c","reasoning_content":"q"}`},
 		{`{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{\"b\":1,\"a\":2}"}}]}`,
-			`{"role":"assistant","content":"","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{\"b\":1,\"a\":2}"}}]}`},
+			`{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{\"b\":1,\"a\":2}"}}]}`},
 		{`{"role":"tool","content":"x","tool_call_id":"1"}`, `{"role":"tool","content":"x","tool_call_id":"1"}`},
 	} {
 		req, err := DecodeChat([]byte(`{"messages":[` + c.in + `]}`))

@@ -40,6 +40,12 @@ func (s *Server) exchange(next http.Handler) http.Handler {
 		start := time.Now()
 		x := &exchange{id: requestID(r.Header), route: "none", w: newWriter(rw, s.cfg.WriteTimeout)}
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+		if len(r.TransferEncoding) > 0 {
+			// Where a length stood beside the chunks net/http has dropped it. A proxy
+			// before us may have gone by it, so that what follows on this connection
+			// is in doubt (RFC 9112, 6.1).
+			x.w.Header().Set("Connection", "close")
+		}
 		ended := s.metrics.HTTPStarted()
 		x.w.Header().Set("X-Request-Id", x.id)
 		x.w.Header().Set("X-Content-Type-Options", "nosniff")

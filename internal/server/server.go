@@ -137,8 +137,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ReadHeaderTimeout: s.cfg.HeaderTimeout,
 		IdleTimeout:       s.cfg.IdleTimeout,
 		MaxHeaderBytes:    MaxHeaderBytes,
-		ErrorLog:          log.New(connectionLog{s.log}, "", 0),
-		BaseContext:       func(net.Listener) context.Context { return markLoopback(context.Background(), l.Addr()) },
+		// OPTIONS * is a request like any other.
+		DisableGeneralOptionsHandler: true,
+
+		ErrorLog:    log.New(connectionLog{s.log}, "", 0),
+		BaseContext: func(net.Listener) context.Context { return markLoopback(context.Background(), l.Addr()) },
 	}
 	s.mu.Lock()
 	if s.closed {
