@@ -7,13 +7,18 @@ import (
 	"github.com/reasond/reasond/internal/native"
 )
 
-// formats says, for each role, in what form a template prints a message's
-// content. Templates do not say it; they are tried.
-type formats map[string]format
+// formats says in what form a template prints messages. Templates do not say
+// it; they are tried.
+type formats struct {
+	content map[string]format // by role
+	// nullContent: beside tool calls, content that is null prints as nothing.
+	nullContent bool
+}
 
+// format is how a role's content is printed.
 type format struct {
-	text  bool // a string
-	parts bool // a list of {"type": "text", "text": …}
+	text  bool // as a string
+	parts bool // as a list of {"type": "text", "text": …}
 }
 
 const (
@@ -24,59 +29,77 @@ const (
 	roleTool      = "tool"
 )
 
+const probeWord = "probeword"
+
 // probe renders small chats with a word in them and looks whether it comes out.
 func probe(template *native.Template, tokens []member) formats {
-	found := formats{}
+	found := formats{content: map[string]format{}}
 	for _, role := range []string{roleSystem, roleDeveloper, roleUser, roleAssistant, roleTool} {
-		found[role] = format{
-			text:  prints(template, tokens, role, text(probeWord)),
-			parts: prints(template, tokens, role, array(textPart(probeWord))),
+		found.content[role] = format{
+			text:  prints(template, tokens, probeContent(role, text(probeWord))),
+			parts: prints(template, tokens, probeContent(role, array(textPart(probeWord)))),
 		}
 	}
+	null, err := try(template, tokens, probeCall(scalar("null")))
+	found.nullContent = err == nil && strings.Contains(null, probeWord) && !strings.Contains(null, "None")
 	return found
 }
 
-const probeWord = "probeword"
-
-func prints(template *native.Template, tokens []member, role string, content *node) bool {
-	variables := object(
-		member{"messages", probeChat(role, content)},
-		member{"tools", scalar("null")},
-		member{"add_generation_prompt", boolean(true)},
-	)
-	variables.members = append(variables.members, tokens...)
-	out, err := template.Render(variables.append(nil), time.Unix(0, 0).UTC())
+// prints reports whether the probe word comes out, as text.
+func prints(template *native.Template, tokens []member, messages *node) bool {
+	out, err := try(template, tokens, messages)
 	if err != nil || !strings.Contains(out, probeWord) {
 		return false
 	}
 	// A template that knows no parts prints them as a list or as JSON.
-	return !strings.Contains(out, `'`+probeWord) && !strings.Contains(out, `"`+probeWord)
+	return !strings.Contains(out, `'text': '`+probeWord) && !strings.Contains(out, `"text": "`+probeWord)
 }
 
-// probeChat is a well-formed chat with a message of the role.
-func probeChat(role string, content *node) *node {
-	message := func(role string, content *node) *node {
-		return object(member{"role", text(role)}, member{"content", content})
-	}
-	hello := message(roleUser, text("hello"))
+func try(template *native.Template, tokens []member, messages *node) (string, error) {
+	variables := object(
+		member{"messages", messages},
+		member{"tools", scalar("null")},
+		member{"add_generation_prompt", boolean(true)},
+	)
+	variables.members = append(variables.members, tokens...)
+	return template.Render(variables.append(nil), time.Unix(0, 0).UTC())
+}
+
+// probeContent is a well-formed chat with a message of the role.
+func probeContent(role string, content *node) *node {
 	subject := message(role, content)
 	switch role {
 	case roleUser:
 		return array(subject)
 	case roleAssistant:
-		return array(hello, subject, hello)
+		return array(message(roleUser, text("hello")), subject, message(roleUser, text("hello")))
 	case roleTool:
-		const id = "call00001"
-		call := object(member{"id", text(id)}, member{"type", text("function")}, member{"function",
-			object(member{"name", text("f")}, member{"arguments", object()})})
-		calls := object(member{"role", text(roleAssistant)}, member{"content", text("")},
-			member{"tool_calls", array(call)})
-		subject.set("tool_call_id", text(id))
-		subject.set("name", text("f"))
-		return array(hello, calls, subject)
+		chat := probeCall(text(""))
+		subject.set("tool_call_id", text(probeID))
+		subject.set("name", text(probeWord))
+		// The call's name is not the word that is looked for.
+		chat.items[1].get("tool_calls").items[0].get("function").replace("name", text("call"))
+		return array(chat.items[0], chat.items[1], subject)
 	default:
-		return array(subject, hello)
+		return array(subject, message(roleUser, text("hello")))
 	}
+}
+
+const probeID = "call00001" // of the length that Mistral's templates insist on
+
+// probeCall is a chat with a tool call and its result.
+func probeCall(content *node) *node {
+	call := object(member{"id", text(probeID)}, member{"type", text("function")}, member{"function",
+		object(member{"name", text(probeWord)}, member{"arguments", object()})})
+	calls := message(roleAssistant, content)
+	calls.set("tool_calls", array(call))
+	result := message(roleTool, text("result"))
+	result.set("tool_call_id", text(probeID))
+	return array(message(roleUser, text("hello")), calls, result)
+}
+
+func message(role string, content *node) *node {
+	return object(member{"role", text(role)}, member{"content", content})
 }
 
 func textPart(s string) *node {

@@ -16,11 +16,13 @@ const chatTemplates = "../../../shared/chat-templates"
 // known are the cases that differ from Python, with the reason.
 var known = map[string]string{}
 
-// renamed are the cases in which normalisation changes the prompt: the template
-// reads reasoning by another name than the message gives it, and now finds it.
-var renamed = map[string]bool{
-	"openai-gpt-oss-120b tool_result":     true, // "thinking"
-	"upstage-Solar-Open-100B tool_result": true, // "reasoning"
+// changed are the cases in which normalisation changes the prompt, as it should.
+var changed = map[string]string{
+	"openai-gpt-oss-120b tool_result":         "reads \"thinking\"",
+	"upstage-Solar-Open-100B tool_result":     "reads \"reasoning\"",
+	"GLM-4.6 tool_result_null_content":        "prints None for null",
+	"MiniMax-M2 tool_result_null_content":     "prints None for null",
+	"lenml-llama3_1 tool_result_null_content": "prints None for null",
 }
 
 type conversation map[string]json.RawMessage
@@ -100,7 +102,7 @@ func TestNormalisationKeepsWhatTemplatesExpect(t *testing.T) {
 			if want.OK == nil || conversation == "parts" || conversation == "tool_args_string" {
 				continue
 			}
-			if got, err := r.Render(p.conversations[conversation].input()); err != nil || (got.Text == *want.OK) == renamed[name+" "+conversation] {
+			if got, err := r.Render(p.conversations[conversation].input()); err != nil || (got.Text == *want.OK) == (changed[name+" "+conversation] != "") {
 				t.Errorf("%s, %s:\n got %q, %v\nwant %q", name, conversation, got.Text, err, *want.OK)
 			}
 		}

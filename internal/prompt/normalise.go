@@ -13,7 +13,10 @@ var reasoningNames = []string{"reasoning_content", "reasoning", "thinking"}
 
 // normalise brings messages into the form that templates expect.
 //
-//   - Members that are null are as absent, but for content.
+//   - Members that are null are as absent.
+//   - Content that is null or absent is empty text; beside tool calls it is null
+//     for a template that takes that (some print calls well only so, others
+//     print "None").
 //   - Content of several text parts is joined by newlines for a template that
 //     prints only strings, a string becomes a part for one that prints only parts.
 //   - The role "developer" is "system" for a template that does not know it.
@@ -23,14 +26,17 @@ var reasoningNames = []string{"reasoning_content", "reasoning", "thinking"}
 func normalise(messages *node, formats formats) error {
 	for i, m := range messages.items {
 		dropNulls(m)
-		if role := m.get("role"); role.text == roleDeveloper && !formats[roleDeveloper].text && formats[roleSystem].text {
+		if role := m.get("role"); role.text == roleDeveloper && !formats.content[roleDeveloper].text && formats.content[roleSystem].text {
 			m.replace("role", text(roleSystem))
 		}
-		if err := normaliseContent(m, formats[m.get("role").text], fmt.Sprintf("messages[%d].content", i)); err != nil {
+		normaliseCalls(m)
+		if m.get("content") == nil {
+			m.replace("content", noContent(m, formats))
+		}
+		if err := normaliseContent(m, formats.content[m.get("role").text], fmt.Sprintf("messages[%d].content", i)); err != nil {
 			return err
 		}
 		aliasReasoning(m)
-		normaliseCalls(m)
 	}
 	return nil
 }
@@ -38,24 +44,27 @@ func normalise(messages *node, formats formats) error {
 func dropNulls(m *node) {
 	var kept []member
 	for _, member := range m.members {
-		if member.name == "content" || !member.value.isNull() {
+		if !member.value.isNull() {
 			kept = append(kept, member)
 		}
 	}
 	m.members = kept
 }
 
+func noContent(m *node, formats formats) *node {
+	if formats.nullContent && m.get("tool_calls") != nil {
+		return scalar("null")
+	}
+	return text("")
+}
+
 func normaliseContent(m *node, f format, field string) error {
 	content := m.get("content")
-	if content == nil {
-		m.replace("content", scalar("null"))
-		return nil
-	}
 	switch {
 	case content.isNull():
 		return nil
 	case content.isText():
-		if f.parts && !f.text {
+		if f.parts && !f.text && content.text != "" {
 			m.replace("content", array(textPart(content.text)))
 		}
 		return nil
