@@ -5,6 +5,9 @@ package quant
 //
 //	x = (d*sc[g])*q - dmin*mn[g]
 //
+// Each product is converted to float32: without that the compiler may fuse it
+// with the subtraction, across statements too, and round once too few.
+//
 // The 16 six-bit numbers are packed into 12 bytes s:
 //
 //	group g < 4:  sc = s[g]   & 63                       mn = s[g+4] & 63
@@ -23,7 +26,7 @@ func q4_K(dst []float32, b []byte) {
 	s, qs := b[4:16], b[16:144]
 	for g := range 8 {
 		sc, mn := scaleMin(s, g)
-		scale, minimum := d*sc, dmin*mn
+		scale, minimum := float32(d*sc), float32(dmin*mn)
 		shift := uint(g&1) * 4
 		for i, q := range qs[g/2*32 : g/2*32+32] {
 			dst[g*32+i] = float32(scale*float32(q>>shift&15)) - minimum
@@ -38,7 +41,7 @@ func q5_K(dst []float32, b []byte) {
 	s, qh, qs := b[4:16], b[16:48], b[48:176]
 	for g := range 8 {
 		sc, mn := scaleMin(s, g)
-		scale, minimum := d*sc, dmin*mn
+		scale, minimum := float32(d*sc), float32(dmin*mn)
 		shift := uint(g&1) * 4
 		for i, q := range qs[g/2*32 : g/2*32+32] {
 			v := q>>shift&15 | qh[i]>>uint(g)&1<<4
