@@ -122,7 +122,7 @@ func serveUntilSignal(ctx context.Context, srv *server.Server, l net.Listener, s
 	case err := <-served:
 		return err
 	case s := <-signals:
-		log.Info("stopping", "signal", s.String(), "drain", drain)
+		log.Info("stopping", "signal", s.String(), "drain", drain.String())
 	}
 	limit, cancel := context.WithTimeout(ctx, drain)
 	defer cancel()
@@ -130,7 +130,7 @@ func serveUntilSignal(ctx context.Context, srv *server.Server, l net.Listener, s
 	go func() {
 		defer close(drained)
 		if err := srv.Drain(limit); err != nil {
-			log.Warn("answers were cut", "after", drain)
+			log.Warn("answers were cut", "after", drain.String())
 		}
 	}()
 	select {

@@ -63,7 +63,7 @@ def main():
             try:
                 # What is absent is None to the template, as in transformers.
                 prompt = compiled.render(**{"tools": None, "documents": None, **given})
-            except jinja2.exceptions.TemplateError:
+            except (jinja2.exceptions.TemplateError, TypeError):
                 prompt = None
             out.append({"file": path, "template": template, "input": given, "prompt": prompt})
     json.dump(out, sys.stdout, ensure_ascii=False)

@@ -19,7 +19,9 @@ const conversations = `[
 {"messages":[{"role":"user","content":"Weather in Zürich?"}],"tools":[{"type":"function","function":{"name":"get_weather","description":"It's <now> & here","parameters":{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer","minimum":1}},"required":["city"]}}}]},
 {"messages":[{"role":"system","content":"S"},{"role":"user","content":"Weather?"},{"role":"assistant","content":"","tool_calls":[{"id":"c1","type":"function","function":{"name":"get_weather","arguments":{"city":"Zürich","days":2}}}]},{"role":"tool","tool_call_id":"c1","content":"{\"t\": 21.5}"},{"role":"user","content":"And?"}]},
 {"messages":[{"role":"user","content":"a"},{"role":"user","content":"b"}]},
-{"messages":[]}
+{"messages":[{"role":"user","content":"two"},{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":{"x":[1,2.50,1e21,-0.0,true,null],"ü":"\u00fc\u2028\ud83d\ude00","<":"&'"}}},{"id":"b","type":"function","function":{"name":"g","arguments":{}}}]},{"role":"tool","tool_call_id":"a","content":"1"},{"role":"tool","tool_call_id":"b","content":"2"}]},
+{"messages":[{"role":"tool","content":"alone"}]},
+{"messages":[{"role":"user","content":"line\r\nline\ttab\u00a0nbsp\u0000nul \u2028 end"}],"add_generation_prompt":false}
 ]`
 
 func TestTemplatesOfRealModelsRenderAsInJinja2(t *testing.T) {
