@@ -5,7 +5,7 @@
 #define RK_ISA_AVX512
 #include "kernels.h"
 
-const kernels kernels_avx512 = {RK_KERNELS("avx512"), .acts = FORMS, .midpoint = 1};
+const kernels kernels_avx512 = {RK_KERNELS("avx512"), .acts = FORMS};
 #else
 typedef int nothing_here; // ISO C wants a declaration
 #endif

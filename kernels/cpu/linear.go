@@ -46,7 +46,7 @@ func (m *Machine) NewLinear(parts []Part, cols int, gated bool) (*Linear, error)
 	l := &Linear{mats: unsafe.Slice((*C.rk_mat)(p), len(parts)), In: cols}
 	for i, part := range parts {
 		mat := &l.mats[i]
-		C.rk_mat_init(mat, C.int(part.Format), C.int(part.Rows), C.int(cols), C.int(flag(gated)), C.rk_wants_midpoint(m.c))
+		C.rk_mat_init(mat, C.int(part.Format), C.int(part.Rows), C.int(cols), C.int(flag(gated)))
 		bytes := int(mat.panels) * int(mat.panel_bytes)
 		w, err := m.alloc(bytes)
 		if err != nil {

@@ -43,13 +43,14 @@ AI void finish(const linear_part *lp, int panel, int t, const float *acc) {
   if (dst == part) memcpy(o, part, (size_t)n * 4);
 }
 
-// One tile over a panel's 32 outputs, PASS vectors at a time, on top of acc.
+// One tile over a panel's 32 outputs, PASS vectors at a time, added to acc: the
+// sums of slices are added up, which keeps rounding errors of long rows small.
 #define TILE_PASSES(T, BODY) \
   for (int v = 0; v < RK_PANEL / VL; v += PASS) { \
     vf c[4][MAX_TILE]; \
-    UNROLL for (int r = 0; r < PASS; r++) UNROLL for (int t = 0; t < T; t++) c[r][t] = vld(acc[t] + (v + r) * VL); \
+    UNROLL for (int r = 0; r < PASS; r++) UNROLL for (int t = 0; t < T; t++) c[r][t] = vset1(0); \
     BODY; \
-    UNROLL for (int r = 0; r < PASS; r++) UNROLL for (int t = 0; t < T; t++) vst(acc[t] + (v + r) * VL, c[r][t]); \
+    UNROLL for (int r = 0; r < PASS; r++) UNROLL for (int t = 0; t < T; t++) vst(acc[t] + (v + r) * VL, vld(acc[t] + (v + r) * VL) + c[r][t]); \
   }
 AI void panel_f32(const int T, const float *w, int n, const float *const *a, float (*acc)[RK_PANEL]) {
   TILE_PASSES(T, tile_f32(PASS, T, w + v * VL, RK_PANEL, n, a, c))

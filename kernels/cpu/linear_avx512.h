@@ -7,7 +7,7 @@
 // record holds. Per block of 32, the integer sum times the weights' scale times
 // the input's scale is added to the float sum, blocks in order, whatever the
 // tile. What limits the tile are the two pipes that multiply: of 21 operations
-// on them for 64 k and 16 outputs, 16 are dot products (Q4_1; 20 for Q4_0).
+// on them for 64 k and 16 outputs, 16 are dot products (Q4_1; of 20 for Q4_0).
 //
 // Weights are fetched ahead: with one tile a panel, some 4 KB ahead in the
 // stream; with several, the first four fetch the next panel meanwhile.
@@ -112,7 +112,17 @@ AI void add_scaled(const int T, __m512i c[2][MAX_TILE], __m512 d0, __m512 d1, co
 #define AT_SCALE(b) (offsetof(act_i8, scale) + 4 * (size_t)(b))
 #define AT_SUM(b) (offsetof(act_i8, sum) + 4 * (size_t)(b))
 
-// 64 k of Q4_0, Q4_1 (midpoint), Q8_0
+// { m'[block 0], m'[block 1] } as bfloat16 for the 16 rows of a row group
+AI __m512bh minima_pair(const uint8_t *w) {
+  __m512 eight = _mm512_set1_ps(8);
+  __m512i round = _mm512_set1_epi32(0x8000);
+  __m512i x = (__m512i)_mm512_fmadd_ps(vldf16(w + Q4_D), eight, vldf16(w + Q4_M));
+  __m512i y = (__m512i)_mm512_fmadd_ps(vldf16(w + Q4_D + 64), eight, vldf16(w + Q4_M + 64));
+  x = _mm512_srli_epi32(_mm512_add_epi32(x, round), 16);
+  return (__m512bh)_mm512_mask_blend_epi16(0xaaaaaaaa, x, _mm512_add_epi32(y, round));
+}
+
+// 64 k of Q4_0, Q4_1, Q8_0
 AI void step_64(const int F, const int T, const uint8_t *w, const char *const *a, size_t o, __m512 acc[2][MAX_TILE]) {
   const int D = F == RK_Q8_0 ? Q8_D : Q4_D;
   UNROLL for (int b = 0; b < 2; b++) {
@@ -140,10 +150,13 @@ AI void step_64(const int F, const int T, const uint8_t *w, const char *const *a
     add_scaled(T, c, vldf16(w + D + b * 64), vldf16(w + D + b * 64 + 32), a, o + AT_SCALE(b), acc);
   }
   if (F != RK_Q4_1) return;
-  UNROLL for (int t = 0; t < T; t++) { // both blocks' minima
+  // Both blocks' minima at once, as pairs of bfloat16 of m' = m + 8d: the zero
+  // point 8 is in the accumulators' start, and m', the middle of the block's
+  // values, is small, so that bfloat16 is enough for it beside int8 inputs.
+  __m512bh m0 = minima_pair(w), m1 = minima_pair(w + 32);
+  UNROLL for (int t = 0; t < T; t++) {
     __m512bh s = (__m512bh)broadcast32(a[t] + o + offsetof(act_i8, sum_bf16));
-    acc[0][t] = _mm512_dpbf16_ps(acc[0][t], (__m512bh)_mm512_load_si512(w + Q4_M), s);
-    acc[1][t] = _mm512_dpbf16_ps(acc[1][t], (__m512bh)_mm512_load_si512(w + Q4_M + 64), s);
+    acc[0][t] = _mm512_dpbf16_ps(acc[0][t], m0, s), acc[1][t] = _mm512_dpbf16_ps(acc[1][t], m1, s);
   }
 }
 

@@ -53,7 +53,6 @@ void rk_profile(rk_machine *m, double *seconds) { m->profile = seconds; }
 int rk_linear_acts(const rk_machine *m, int fmt) {
   return m->cfg.float32 || !m->k->acts[fmt] ? RK_ACT_F32 : m->k->acts[fmt];
 }
-int rk_wants_midpoint(const rk_machine *m) { return !m->cfg.float32 && m->k->midpoint; }
 
 int rk_machine_kv(rk_machine *m, int layers, int pages, int kv_heads, int dim, rk_kv *kv) {
   m->page_bytes = (int64_t)kv_heads * dim * RK_PAGE * m->element;

@@ -63,7 +63,6 @@ typedef struct {
 typedef struct {
   const char *name;
   int acts[RK_FORMATS];   // the form each weight format wants (not in float32 mode)
-  int midpoint;           // Q4_1 wants the midpoint form
   pool_fn rmsnorm, prepare, linear, silu_mul, store_kv, attention, attention_merge;
 } kernels;
 

@@ -5,11 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-void rk_mat_init(rk_mat *m, int fmt, int rows, int cols, int gated, int midpoint) {
+void rk_mat_init(rk_mat *m, int fmt, int rows, int cols, int gated) {
   int step = rk_step_k(fmt);
   memset(m, 0, sizeof *m);
   m->fmt = fmt, m->rows = rows, m->cols = cols, m->gated = gated;
-  m->midpoint = midpoint && fmt == RK_Q4_1;
   m->panels = gated ? (rows + 15) / 16 : (rows + 31) / 32;
   m->panel_bytes = (int64_t)((cols + step - 1) / step) * rk_step_bytes(fmt);
 }
@@ -27,12 +26,6 @@ static float bf16(const uint8_t *p) {
   float f;
   memcpy(&f, &u, 4);
   return f;
-}
-static void store_bf16(uint8_t *p, float x) {
-  uint32_t u;
-  memcpy(&u, &x, 4);
-  u = (u & 0x7fffffff) > 0x7f800000 ? u | 0x400000 : u + 0x7fff + (u >> 16 & 1);
-  p[0] = (uint8_t)(u >> 16), p[1] = (uint8_t)(u >> 24);
 }
 
 // the byte of a 4-bit group, row r, that holds elements k and k+16 (k < 16)
@@ -62,9 +55,7 @@ static void pack_q4(const rk_mat *m, const uint8_t *src, uint8_t *w, int r) {
     int b = k / 32 % 2;
     for (int i = 0; i < 16; i++) s[b * 512 + nibble(r, i)] = src[(one ? 4 : 2) + i];
     memcpy(s + Q4_D + b * 64 + r * 2, src, 2);
-    if (!one) continue;
-    if (m->midpoint) store_bf16(s + Q4_M + r * 4 + b * 2, half(src + 2) + 8 * half(src));
-    else memcpy(s + Q4_M + b * 64 + r * 2, src + 2, 2);
+    if (one) memcpy(s + Q4_M + b * 64 + r * 2, src + 2, 2);
   }
 }
 static void pack_q45_k(const rk_mat *m, const uint8_t *src, uint8_t *w, int r) {
@@ -140,9 +131,7 @@ static void row_q4(const rk_mat *m, const uint8_t *w, int r, float *dst) {
   for (int k = 0; k < m->cols; k += 32) {
     const uint8_t *s = w + (size_t)(k / 64) * (one ? 1280 : 1152);
     int b = k / 32 % 2, zero = one ? 0 : 8;
-    float d = half(s + Q4_D + b * 64 + r * 2), min = 0;
-    if (m->midpoint) min = bf16(s + Q4_M + r * 4 + b * 2) - 8 * d;
-    else if (one) min = half(s + Q4_M + b * 64 + r * 2);
+    float d = half(s + Q4_D + b * 64 + r * 2), min = one ? half(s + Q4_M + b * 64 + r * 2) : 0;
     for (int i = 0; i < 16; i++) {
       int q = s[b * 512 + nibble(r, i)];
       dst[k + i] = d * (float)((q & 15) - zero) + min;

@@ -15,9 +15,6 @@
 //                  q[32b+4j+i] | q[32b+16+4j+i] << 4
 //   Q4_0   q4(0) q4(1)  d[b][32] half                                   1152 B
 //   Q4_1   q4(0) q4(1)  d[b][32] half  m[b][32] half                    1280 B
-//          with midpoint: instead of m, [32] x { m'[0], m'[1] } bfloat16 where
-//          m' = m + 8d: one vdpbf16ps adds both blocks' minima, and because m'
-//          is small, bfloat16 is enough for it beside int8 activations
 //   Q8_0   for b, j 0..7, rg, l, i: q[32b+4j+i] + 128;  d[b][32] half   2176 B
 //
 // Those with super-blocks of 256 keep them, with 8 groups g of 32:

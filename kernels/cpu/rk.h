@@ -45,7 +45,6 @@ void *rk_arena_alloc(rk_arena *a, size_t bytes);
 // them). With gated, rows counts gate rows; as many up rows lie beside them.
 typedef struct rk_mat {
   int32_t fmt, rows, cols, gated;
-  int32_t midpoint;    // Q4_1 only: minima are kept as bfloat16 m + 8d, see pack.h
   int32_t panels;
   int64_t panel_bytes;
   int32_t out;         // output column of row 0
@@ -54,8 +53,7 @@ typedef struct rk_mat {
 } rk_mat;
 
 // rk_mat_init fills in the sizes; the caller sets w to panels*panel_bytes bytes.
-// midpoint: the matrix is for rk_machine kernels that want Q4_1 so.
-void rk_mat_init(rk_mat *m, int fmt, int rows, int cols, int gated, int midpoint);
+void rk_mat_init(rk_mat *m, int fmt, int rows, int cols, int gated);
 // rk_mat_pack packs rows [first, first+n) of m from rows in the file's layout,
 // back to back at src. up: of a gated matrix, the up half. Calls for different
 // rows may run at once.
@@ -132,8 +130,6 @@ rk_machine *rk_machine_new(const rk_config *c);
 void rk_machine_free(rk_machine *m);
 rk_arena *rk_machine_arena(rk_machine *m);
 rk_batch *rk_machine_batch(rk_machine *m);
-// rk_wants_midpoint: does this machine want Q4_1 with midpoint?
-int rk_wants_midpoint(const rk_machine *m);
 // rk_linear_acts is the set of input forms for a format.
 int rk_linear_acts(const rk_machine *m, int fmt);
 // rk_machine_kv allocates layers of pages; kv has room for layers. 0: done.

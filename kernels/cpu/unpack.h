@@ -77,7 +77,7 @@ static void unpack_q6_k(const uint8_t *w, int n, float *dst) {
 }
 
 // unpack: k from k0 (a multiple of SLICE) of a panel; n is rounded up to whole
-// blocks. Q4_1 with midpoint never comes here.
+// blocks.
 static void unpack(int fmt, const uint8_t *panel, int k0, int n, float *dst) {
   const uint8_t *w = panel + (int64_t)(k0 / rk_step_k(fmt)) * rk_step_bytes(fmt);
   switch (fmt) {

@@ -36,3 +36,16 @@ func TestRandomModelsMatchTransformers(t *testing.T) {
 		backendtest.Models(t, open, "../../../testdata/models", true, 1e-4)
 	})
 }
+
+func TestOpsAreExactInFloat32(t *testing.T) {
+	eachISA(t, func(t *testing.T, open backendtest.Open) { backendtest.Run(t, open, backendtest.Float32) })
+}
+
+// Default arithmetic rounds inputs: to bfloat16 (8 bits) for bfloat16 weights,
+// keys, values and probabilities, to int8 with a scale for each 32 for block
+// formats; generic and AVX2 kernels round only keys and values.
+var defaultDtype = backendtest.Tolerances{Exact: 1e-6, Dense: 1e-2, Quantised: 6e-2, Attention: 2e-2}
+
+func TestOpsAreCloseInDefaultDtype(t *testing.T) {
+	eachISA(t, func(t *testing.T, open backendtest.Open) { backendtest.Run(t, open, defaultDtype) })
+}
