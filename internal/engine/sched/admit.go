@@ -40,10 +40,7 @@ func (s *Scheduler) admit(p *Plan, q *Seq) bool {
 	if q.preemptions >= s.cfg.MaxPreemptions {
 		reserve = s.pool.PagesFor(q.limit) - pages
 	}
-	// Running sequences will each need another page soon: do not admit what
-	// would be preempted for them at once.
-	margin := len(s.running)
-	if s.pool.Free()-s.reserved < need+max(reserve, margin) {
+	if s.pool.Free()-s.reserved < need+max(reserve, s.margin()) {
 		s.pool.Release(&q.table)
 		// A prompt that this plan copies from keeps its pages until the next.
 		return !p.forks && s.dropPrompts() && s.admit(p, q)
@@ -62,6 +59,18 @@ func (s *Scheduler) admit(p *Plan, q *Seq) bool {
 	}
 	s.retirePrompt(q.group)
 	return true
+}
+
+// margin is the pages that running sequences will want soon: one each, unless
+// theirs are reserved. Who is admitted into them would be preempted at once.
+func (s *Scheduler) margin() int {
+	n := 0
+	for _, q := range s.running {
+		if q.preemptions < s.cfg.MaxPreemptions {
+			n++
+		}
+	}
+	return n
 }
 
 // attach fills q's table with pages that are computed already. Either cached

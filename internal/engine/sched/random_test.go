@@ -1,0 +1,244 @@
+package sched
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/reasond/reasond/internal/engine/kv"
+	"pgregory.net/rapid"
+)
+
+// world is a scheduler and a device that keeps token ids in its pages. It checks at every row that the pages
+// hold the sequence's own tokens.
+type world struct {
+	s      *Scheduler
+	cfg    Config
+	pages  [][]int32
+	last   map[int]int32 // by slot
+	groups []*Group
+	flight []*Plan // not run yet: devices run them in order
+	known  map[*Seq][]int32
+}
+
+// run executes a plan and returns what each item would sample.
+func (w *world) run(t *rapid.T, p *Plan) (sampled []int32) {
+	for _, c := range p.Copies {
+		w.pages[c.Dst] = slices.Clone(w.pages[c.Src])
+	}
+	for _, it := range p.Items {
+		for i, id := range it.Tokens {
+			if id < 0 {
+				if ^id != int32(it.Slot) {
+					t.Fatalf("a placeholder of slot %d in slot %d", ^id, it.Slot)
+				}
+				id = w.last[it.Slot]
+			}
+			pos := it.Start + i
+			w.pages[it.Tables[0][pos/w.cfg.PageTokens]][pos%w.cfg.PageTokens] = id
+		}
+	}
+	for _, it := range p.Items {
+		next := int32(0)
+		for pos := range it.Start + it.Count {
+			next = next*31 + w.pages[it.Tables[0][pos/w.cfg.PageTokens]][pos%w.cfg.PageTokens]
+		}
+		next = (next%1000+1000)%1000 + int32(it.Seq.Choice)*1000
+		if it.Logits > 0 {
+			w.last[it.Slot] = next
+		}
+		sampled = append(sampled, next)
+	}
+	return sampled
+}
+
+// oracle is the sequence's next token by its own tokens.
+func oracle(q *Seq, tokens []int32) int32 {
+	next := int32(0)
+	for _, id := range tokens {
+		next = next*31 + id
+	}
+	return (next%1000+1000)%1000 + int32(q.Choice)*1000
+}
+
+func (w *world) apply(t *rapid.T) {
+	p := w.flight[0]
+	w.flight = w.flight[1:]
+	tokens := w.run(t, p)
+	var results []Result
+	for i, it := range p.Items {
+		r := Result{Seq: it.Seq}
+		if it.Logits > 0 {
+			r.Tokens = tokens[i : i+1]
+			if q := it.Seq; !q.Done() {
+				if want := oracle(q, w.known[q]); want != tokens[i] {
+					t.Fatalf("after %v a sequence got %d, want %d", w.known[q], tokens[i], want)
+				}
+				w.known[q] = append(w.known[q], tokens[i])
+			}
+		}
+		results = append(results, r)
+	}
+	w.s.Apply(results)
+	for _, it := range p.Items {
+		q := it.Seq
+		if !q.Done() && !slices.Equal(q.Tokens(), w.known[q]) {
+			t.Fatalf("tokens %v, want %v", q.Tokens(), w.known[q])
+		}
+		if !q.Done() && len(q.Tokens()) >= q.Limit() {
+			w.s.Finish(q)
+		}
+	}
+}
+
+func (w *world) plan(t *rapid.T, b Budget) {
+	before := slices.Clone(w.s.running)
+	p := w.s.Plan(b)
+	if p == nil {
+		if len(w.flight) == 0 && w.s.Running()+w.s.Waiting() > 0 {
+			t.Fatalf("no plan, with %d running and %d waiting", w.s.Running(), w.s.Waiting())
+		}
+		return
+	}
+	rows, prefill := 0, 0
+	planned := map[*Seq]bool{}
+	for _, it := range p.Items {
+		if planned[it.Seq] || len(it.Tokens) != it.Count || it.Count < 1 || it.Logits > it.Count {
+			t.Fatalf("item %+v", it)
+		}
+		planned[it.Seq] = true
+		rows += it.Count
+		if it.Start+it.Count <= it.Seq.prefillEnd {
+			prefill += it.Count
+		}
+	}
+	if rows > b.Tokens || prefill > b.PrefillTokens {
+		t.Fatalf("%d rows, %d of prompts, in the budget %+v", rows, prefill, b)
+	}
+	for _, q := range before {
+		if b.Tokens >= 200 && q.Running() && !q.prefilling() && !planned[q] && q.uncomputed() > 0 {
+			t.Fatalf("a decoding sequence was left out")
+		}
+	}
+	w.flight = append(w.flight, p)
+}
+
+func (w *world) pick(t *rapid.T, ok func(*Seq) bool) *Seq {
+	var all []*Seq
+	for _, g := range w.groups {
+		for _, q := range g.Seqs {
+			if !q.Done() && ok(q) {
+				all = append(all, q)
+			}
+		}
+	}
+	if len(all) == 0 {
+		t.Skip()
+	}
+	return all[rapid.IntRange(0, len(all)-1).Draw(t, "which")]
+}
+
+// TestRandomHistories: whatever is added, finished, failed, forced and however
+// plans overlap, every token is what the sequence alone would have got, the
+// state stays consistent, somebody always advances, and nothing is lost.
+func TestRandomHistories(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := Config{PageTokens: 4, MaxPreemptions: 3,
+			Pages: rapid.IntRange(6, 40).Draw(t, "pages"), Slots: rapid.IntRange(1, 6).Draw(t, "slots")}
+		scrub := rapid.Bool().Draw(t, "scrub")
+		if scrub {
+			cfg.Scrub = kv.Page(cfg.Pages)
+		}
+		w := &world{s: New(cfg), cfg: cfg, last: map[int]int32{}, known: map[*Seq][]int32{}}
+		for range cfg.Pages + 1 {
+			w.pages = append(w.pages, []int32{-7, -77, -777, -7777})
+		}
+		budget := func() Budget {
+			return Budget{Tokens: rapid.SampledFrom([]int{6, 10, 200}).Draw(t, "tokens"), PrefillTokens: rapid.SampledFrom([]int{1, 5, 32, 200}).Draw(t, "prefill")}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"add": func(t *rapid.T) {
+				n := rapid.IntRange(1, 20).Draw(t, "prompt")
+				r := Request{N: rapid.SampledFrom([]int{1, 1, 1, 2, 4}).Draw(t, "n"), Priority: rapid.IntRange(0, 1).Draw(t, "prio"),
+					Prompt: rapid.SliceOfN(rapid.Int32Range(1, 2), n, n).Draw(t, "ids"), Scope: []string{"s"}}
+				r.Limit = min(n+rapid.IntRange(1, 30).Draw(t, "max"), cfg.Pages*cfg.PageTokens)
+				r.Guided = make([]bool, r.N)
+				r.Guided[0] = rapid.Bool().Draw(t, "guided")
+				if r.Limit <= n {
+					t.Skip()
+				}
+				g, err := w.s.Add(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, q := range g.Seqs {
+					w.known[q] = slices.Clone(r.Prompt)
+				}
+				w.groups = append(w.groups, g)
+			},
+			"plan": func(t *rapid.T) {
+				if len(w.flight) > 1 {
+					t.Skip()
+				}
+				w.plan(t, budget())
+			},
+			"step": func(t *rapid.T) { // the usual circle, to get far
+				for len(w.flight) > 0 {
+					w.apply(t)
+				}
+				for range 4 {
+					w.plan(t, budget())
+					if len(w.flight) > 0 {
+						w.apply(t)
+					}
+				}
+			},
+			"apply": func(t *rapid.T) {
+				if len(w.flight) == 0 {
+					t.Skip()
+				}
+				w.apply(t)
+			},
+			"finish": func(t *rapid.T) { w.s.Finish(w.pick(t, func(*Seq) bool { return true })) },
+			"extend": func(t *rapid.T) {
+				q := w.pick(t, func(q *Seq) bool {
+					return q.guided && q.pending == 0 && len(q.tokens) > q.promptLen && len(q.tokens)+3 < q.limit
+				})
+				ids := rapid.SliceOfN(rapid.Int32Range(1, 2), 1, 3).Draw(t, "ids")
+				w.s.Extend(q, ids)
+				w.known[q] = append(w.known[q], ids...)
+			},
+			"fail": func(t *rapid.T) {
+				if len(w.flight) == 0 {
+					t.Skip()
+				}
+				for _, it := range w.flight[0].Items { // its rows left nothing one could trust
+					for pos := it.Start; pos < it.Start+it.Count; pos++ {
+						w.pages[it.Tables[0][pos/cfg.PageTokens]][pos%cfg.PageTokens] = -1
+					}
+				}
+				w.flight = w.flight[1:]
+				w.s.Fail()
+			},
+			"": func(t *rapid.T) {
+				if err := w.s.Check(); err != nil {
+					t.Fatal(err)
+				}
+			},
+		})
+		for i := 0; len(w.flight) > 0 || w.s.Running()+w.s.Waiting() > 0; i++ {
+			if len(w.flight) < 2 {
+				w.plan(t, Budget{Tokens: 200, PrefillTokens: 16})
+			}
+			if len(w.flight) > 0 {
+				w.apply(t)
+			}
+			if i > 20000 {
+				t.Fatal("it does not come to an end")
+			}
+		}
+		w.s.Plan(Budget{Tokens: 200, PrefillTokens: 16})
+		if err := w.s.Check(); err != nil || w.s.pool.Free() != cfg.Pages {
+			t.Fatalf("at the end %d of %d pages are free: %v", w.s.pool.Free(), cfg.Pages, err)
+		}
+	})
+}
