@@ -99,7 +99,7 @@ type Program interface {
 	RMSNorm(out, x Buffer, w Vector, eps float32)
 	// Linear: out[r] = x[r]·Wᵀ + b, or out[r] += … with add.
 	Linear(out, x Buffer, w Linear, add bool)
-	// GatedMLP: out[r] = silu(x[r]·Wgᵀ) * (x[r]·Wuᵀ); w was made Gated.
+	// GatedMLP: out[r] = silu(x[r]·Wgᵀ + bg) * (x[r]·Wuᵀ + bu); w was made Gated.
 	GatedMLP(out, x Buffer, w Linear)
 	// StoreKV normalises (QNorm, KNorm) and rotates q and k in place in qkv and
 	// writes k and v of each row to the row's page of this layer.

@@ -34,7 +34,7 @@ func edit(t *testing.T, changes string) json.RawMessage {
 func TestWrongFieldsAreNamed(t *testing.T) {
 	for _, c := range []struct{ changes, want string }{
 		{`"architectures": null`, "architectures is missing"},
-		{`"architectures": ["GPT2LMHeadModel"]`, `architecture "GPT2LMHeadModel" is not supported; supported: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM`},
+		{`"architectures": ["GPT2LMHeadModel"]`, `architecture "GPT2LMHeadModel" is not supported; supported: ` + strings.Join(Architectures(), ", ")},
 		{`"architectures": "LlamaForCausalLM"`, "architectures is a string"},
 		{`"hidden_size": null`, "hidden_size is missing"},
 		{`"hidden_size": "64"`, "hidden_size is a string"},
