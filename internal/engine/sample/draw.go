@@ -19,12 +19,12 @@ func (c candidate) before(d candidate) bool {
 	return c.value > d.value || c.value == d.value && c.id < d.id
 }
 
-// weight is exp((v-top)/temperature). Both may be +Inf.
-func weight(v, top float32, temperature float64) float64 {
+// weight is exp((v-top)*invT), where top is the largest value. Both may be +Inf.
+func weight(v, top float32, invT float64) float64 {
 	if v == top {
 		return 1
 	}
-	return math.Exp((float64(v) - float64(top)) / temperature)
+	return expNeg((float64(v) - float64(top)) * invT)
 }
 
 // draw samples from values, whose largest is top and none of which is NaN.
@@ -32,9 +32,9 @@ func weight(v, top float32, temperature float64) float64 {
 // distribution draws, nearly always, the same token.
 func (s *Sampler) draw(values []float32, top float32, st *State, pos int) int32 {
 	p := &st.params
-	u := Uniform(p.Seed, st.choice, pos)
+	u, invT := Uniform(p.Seed, st.choice, pos), 1/p.Temperature
 	if p.TopK > 0 && p.TopK < len(values) {
-		s.keepTopK(values, top, p.TopK, p.Temperature, p.MinP)
+		s.keepTopK(values, top, p.TopK, invT, p.MinP)
 		if p.TopP < 1 {
 			total := 0.0
 			for _, c := range s.kept {
@@ -44,7 +44,7 @@ func (s *Sampler) draw(values []float32, top float32, st *State, pos int) int32 
 		}
 		return drawSparse(s.kept, u)
 	}
-	total := s.weigh(values, top, p.Temperature, p.MinP)
+	total := s.weigh(values, top, invT, p.MinP)
 	if p.TopP < 1 {
 		s.gather(values, total*(1-p.TopP)/float64(len(values)))
 		n := nucleus(s.kept, total*p.TopP)
@@ -56,7 +56,7 @@ func (s *Sampler) draw(values []float32, top float32, st *State, pos int) int32 
 // keepTopK leaves in s.kept the k first candidates whose weight is at least
 // minP. It reads values once: candidates gather in a buffer that is cut back to
 // the k first whenever it is full, which raises the bar for those that follow.
-func (s *Sampler) keepTopK(values []float32, top float32, k int, temperature, minP float64) {
+func (s *Sampler) keepTopK(values []float32, top float32, k int, invT, minP float64) {
 	limit := 4*k + 64
 	s.kept = slices.Grow(s.kept[:0], limit)
 	bar := float32(math.Inf(-1))
@@ -64,7 +64,7 @@ func (s *Sampler) keepTopK(values []float32, top float32, k int, temperature, mi
 		if v <= bar { // an equal one later in the row has the higher id
 			continue
 		}
-		w := weight(v, top, temperature)
+		w := weight(v, top, invT)
 		if w < minP || w == 0 {
 			continue
 		}
@@ -82,11 +82,11 @@ func (s *Sampler) keepTopK(values []float32, top float32, k int, temperature, mi
 }
 
 // weigh fills s.weights, 0 where minP excludes a token, and returns the sum.
-func (s *Sampler) weigh(values []float32, top float32, temperature, minP float64) float64 {
+func (s *Sampler) weigh(values []float32, top float32, invT, minP float64) float64 {
 	s.weights = slices.Grow(s.weights[:0], len(values))[:len(values)]
 	total := 0.0
 	for i, v := range values {
-		w := weight(v, top, temperature)
+		w := weight(v, top, invT)
 		if w < minP {
 			w = 0
 		}

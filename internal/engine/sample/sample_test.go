@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/reasond/reasond/internal/backend"
@@ -394,6 +395,69 @@ func TestSlotsSampleInOrderAndRememberTheLast(t *testing.T) {
 	b.Samples[0].Slot = 2
 	if err := s.Sample(&b, nil); err == nil {
 		t.Error("slot 2 of 2 was taken")
+	}
+}
+
+// Law: workers change no result, and samples of one slot stay in order.
+func TestParallelSamplingGivesTheSame(t *testing.T) {
+	const rows, vocab = 24, 500
+	rng := rand.New(rand.NewPCG(5, 5))
+	logits := make([][]float32, rows)
+	for i := range logits {
+		logits[i] = make([]float32, vocab)
+		for j := range logits[i] {
+			logits[i][j] = float32(rng.NormFloat64())
+		}
+	}
+	run := func(parallel, twice bool) (tokens []int32) {
+		s := NewSlots(rows)
+		if parallel {
+			s.Parallel(3, func(n int, do func(worker, i int)) {
+				var wait sync.WaitGroup
+				for w := range 3 {
+					wait.Go(func() {
+						for i := w; i < n; i += 3 {
+							do(w, i)
+						}
+					})
+				}
+				wait.Wait()
+			})
+		}
+		b := backend.Batch{Sampled: make([]backend.Sampled, 0, rows), LogitRows: make([]int32, rows)}
+		for i := range rows {
+			slot := i
+			if twice {
+				slot = i % 5
+			}
+			s.Set(i, backend.Slot{Params: params(func(p *llm.SamplingParams) { p.FrequencyPenalty, p.TopP = 2, 0.5 })})
+			b.Samples = append(b.Samples, backend.Sample{Slot: int32(slot), Logits: int32(i), Pos: int32(i)})
+		}
+		for range 5 {
+			if err := s.Sample(&b, func(i int) []float32 { return logits[i] }); err != nil {
+				t.Fatal(err)
+			}
+			for _, out := range b.Sampled {
+				tokens = append(tokens, out.Token)
+			}
+		}
+		return tokens
+	}
+	for _, twice := range []bool{false, true} {
+		if !slices.Equal(run(false, twice), run(true, twice)) {
+			t.Errorf("tokens differ (slots twice: %v)", twice)
+		}
+	}
+}
+
+func TestExpNegIsExp(t *testing.T) {
+	for x := 0.0; x > -699; x -= 0.00137 {
+		if got, want := expNeg(x), math.Exp(x); math.Abs(got-want) > 1e-12*want {
+			t.Fatalf("expNeg(%g) = %g, want %g", x, got, want)
+		}
+	}
+	if expNeg(-701) != 0 || expNeg(math.Inf(-1)) != 0 || expNeg(0) != 1 {
+		t.Errorf("ends: %g, %g, %g", expNeg(-701), expNeg(math.Inf(-1)), expNeg(0))
 	}
 }
 

@@ -9,14 +9,26 @@ import (
 // Slots is the sampling half of a backend whose logits the host can read: the
 // states of all slots and the last token of each.
 type Slots struct {
-	states  []State
-	last    []int32
-	sampler Sampler
+	states   []State
+	last     []int32
+	samplers []Sampler // one a worker
+	each     Each
+	busy     []bool // slots of this batch, while it is checked
 }
+
+// Each calls do(worker, i) for every i below n, from up to as many workers at
+// the same time as Parallel was told, and returns when all are done. A worker
+// does one call at a time.
+type Each func(n int, do func(worker, i int))
 
 // NewSlots makes n slots, all empty.
 func NewSlots(n int) *Slots {
-	return &Slots{states: make([]State, n), last: make([]int32, n)}
+	return &Slots{states: make([]State, n), last: make([]int32, n), samplers: make([]Sampler, 1), busy: make([]bool, n)}
+}
+
+// Parallel lets Sample spread rows over workers. Results do not depend on it.
+func (s *Slots) Parallel(workers int, each Each) {
+	s.samplers, s.each = make([]Sampler, max(workers, 1)), each
 }
 
 // Set binds a slot to a sequence. The slot's last token is the sequence's.
@@ -35,34 +47,59 @@ func (s *Slots) Set(slot int, v backend.Slot) {
 // Last is the token last sampled in a slot: what Batch.Token means by ^slot.
 func (s *Slots) Last(slot int32) int32 { return s.last[slot] }
 
-// Sample does all of b.Samples, in order, into b.Sampled. row is a logits row
-// of the step. A row that cannot be sampled says so in its Sampled and leaves
-// its slot's last token alone. The error is the batch's: nothing was sampled.
+// Sample does all of b.Samples into b.Sampled, those of one slot in their order.
+// row is a logits row of the step. A row that cannot be sampled says so in its
+// Sampled and leaves its slot's last token alone. The error is the batch's:
+// nothing was sampled.
 func (s *Slots) Sample(b *backend.Batch, row func(i int) []float32) error {
-	if len(b.Samples) > cap(b.Sampled) {
-		return fmt.Errorf("sample: %d samples exceed the batch's %d", len(b.Samples), cap(b.Sampled))
+	apart, err := s.check(b)
+	if err != nil {
+		return err
 	}
+	n := len(b.Samples)
+	b.Sampled = b.Sampled[:n]
+	if s.each != nil && apart && n > 1 {
+		s.each(n, func(worker, i int) { s.one(b, row, worker, i) })
+		return nil
+	}
+	for i := range n {
+		s.one(b, row, 0, i)
+	}
+	return nil
+}
+
+// check refuses samples that are out of range and reports whether they are of
+// different slots.
+func (s *Slots) check(b *backend.Batch) (apart bool, err error) {
+	if len(b.Samples) > cap(b.Sampled) {
+		return false, fmt.Errorf("sample: %d samples exceed the batch's %d", len(b.Samples), cap(b.Sampled))
+	}
+	clear(s.busy)
+	apart = true
 	for i, r := range b.Samples {
 		switch {
 		case r.Slot < 0 || int(r.Slot) >= len(s.states):
-			return fmt.Errorf("sample: sample %d is of slot %d of %d", i, r.Slot, len(s.states))
+			return false, fmt.Errorf("sample: sample %d is of slot %d of %d", i, r.Slot, len(s.states))
 		case r.Logits < 0 || int(r.Logits) >= len(b.LogitRows):
-			return fmt.Errorf("sample: sample %d wants logits row %d of %d", i, r.Logits, len(b.LogitRows))
+			return false, fmt.Errorf("sample: sample %d wants logits row %d of %d", i, r.Logits, len(b.LogitRows))
 		case r.Masked && (i+1)*b.MaskWords > len(b.Masks):
-			return fmt.Errorf("sample: sample %d has no mask", i)
+			return false, fmt.Errorf("sample: sample %d has no mask", i)
 		}
+		apart = apart && !s.busy[r.Slot]
+		s.busy[r.Slot] = true
 	}
-	b.Sampled = b.Sampled[:len(b.Samples)]
-	for i, r := range b.Samples {
-		var mask []uint32
-		if r.Masked {
-			mask = b.Masks[i*b.MaskWords : (i+1)*b.MaskWords]
-		}
-		out := &b.Sampled[i]
-		s.sampler.Row(out, row(int(r.Logits)), &s.states[r.Slot], r.Pos, mask)
-		if out.Err == nil {
-			s.last[r.Slot] = out.Token
-		}
+	return apart, nil
+}
+
+func (s *Slots) one(b *backend.Batch, row func(i int) []float32, worker, i int) {
+	r := b.Samples[i]
+	var mask []uint32
+	if r.Masked {
+		mask = b.Masks[i*b.MaskWords : (i+1)*b.MaskWords]
 	}
-	return nil
+	out := &b.Sampled[i]
+	s.samplers[worker].Row(out, row(int(r.Logits)), &s.states[r.Slot], r.Pos, mask)
+	if out.Err == nil {
+		s.last[r.Slot] = out.Token
+	}
 }
