@@ -15,6 +15,8 @@ type Vocab struct {
 	flags []flag
 	ids   map[string]int32 // token strings as the file has them
 	added []AddedToken
+
+	longest int // bytes of the longest token
 }
 
 type flag uint8
@@ -92,6 +94,7 @@ func (v *Vocab) fill(names []string) {
 			}
 		}
 		v.end[id] = uint32(len(v.data))
+		v.longest = max(v.longest, len(v.data)-from)
 		if utf8.Valid(v.data[from:]) {
 			v.flags[id] |= text
 		}
@@ -114,6 +117,9 @@ func (v *Vocab) Bytes(id int32) []byte {
 	}
 	return v.data[from:to:to]
 }
+
+// Longest is the length of the longest token in bytes.
+func (v *Vocab) Longest() int { return v.longest }
 
 // Has says whether an id is a token.
 func (v *Vocab) Has(id int32) bool { return v.is(id, exists) }

@@ -1,0 +1,344 @@
+package reasoning
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/reasond/reasond/api/reasoning"
+	"pgregory.net/rapid"
+)
+
+// The laws of api/reasoning, for every registered parser: being registered is
+// being tested.
+
+type failer interface {
+	Helper()
+	Fatalf(string, ...any)
+}
+
+// starts are the situations that a parser may begin in.
+func starts() []reasoning.Start {
+	var all []reasoning.Start
+	for _, open := range []reasoning.Open{reasoning.OpenUnknown, reasoning.OpenYes, reasoning.OpenNo} {
+		for _, tools := range []bool{false, true} {
+			for _, switches := range []map[string]bool{nil, {"enable_thinking": true}, {"thinking": false}} {
+				all = append(all, reasoning.Start{Open: open, HasTools: tools, Switches: switches})
+			}
+		}
+	}
+	return all
+}
+
+// markers are all that the parser may hold back the beginning of.
+func markers(d reasoning.Descriptor) []string {
+	all := slices.Concat(d.Opens, d.Closes)
+	for _, f := range registered {
+		if f.name == d.Name {
+			all = append(all, f.tools...)
+		}
+	}
+	return all
+}
+
+// checkLaws parses raw in the cuts given and checks every law on the way.
+func checkLaws(t failer, d reasoning.Descriptor, s reasoning.Start, raw string, cut func(left int) int) {
+	t.Helper()
+	whole := d.New(s)
+	want := folded(whole.Close(whole.Feed(nil, raw)))
+
+	p := d.New(s)
+	var got []reasoning.Segment
+	for fed := 0; fed < len(raw); {
+		n := cut(len(raw) - fed)
+		got = p.Feed(got, raw[fed:fed+n])
+		fed += n
+		end := 0
+		if len(got) > 0 {
+			end = got[len(got)-1].End
+		}
+		if held := hidden(d, raw[end:fed]); len(held) > d.MaxHold || !begins(d, held) {
+			t.Fatalf("%s %+v: after %q, %q is held back", d.Name, s, raw[:fed], held)
+		}
+	}
+	got = p.Close(got)
+	checkSpans(t, d, raw, got)
+	if got = folded(got); !slices.Equal(got, want) {
+		t.Fatalf("%s %+v: %q\n in parts %+v\n at once  %+v", d.Name, s, raw, got, want)
+	}
+}
+
+// checkSpans holds segments to their spans and gaps to markers and white space.
+func checkSpans(t failer, d reasoning.Descriptor, raw string, segments []reasoning.Segment) {
+	t.Helper()
+	at := 0
+	content := false
+	for _, s := range segments {
+		if s.Start < at || s.End <= s.Start || s.End > len(raw) || raw[s.Start:s.End] != s.Text {
+			t.Fatalf("%s: %q: segment %+v after offset %d", d.Name, raw, s, at)
+		}
+		if gap := hidden(d, raw[at:s.Start]); gap != "" {
+			t.Fatalf("%s: %q: %q is lost", d.Name, raw, gap)
+		}
+		at = s.End
+		if s.Kind == reasoning.Content {
+			content = true
+		} else if content && !d.Tools {
+			t.Fatalf("%s: %q: %s after content", d.Name, raw, s.Kind)
+		}
+	}
+	if gap := hidden(d, raw[at:]); gap != "" {
+		t.Fatalf("%s: %q: %q is lost at the end", d.Name, raw, gap)
+	}
+}
+
+// hidden is a gap without the markers and the white space at its beginning.
+func hidden(d reasoning.Descriptor, gap string) string {
+	for {
+		rest := strings.TrimLeft(gap, " \t\n\v\f\r")
+		for _, m := range slices.Concat(d.Opens, d.Closes) {
+			rest = strings.TrimPrefix(rest, m)
+		}
+		if rest == gap {
+			return gap
+		}
+		gap = rest
+	}
+}
+
+// begins says whether held is the beginning of a marker, or nothing.
+func begins(d reasoning.Descriptor, held string) bool {
+	return held == "" || slices.ContainsFunc(markers(d), func(m string) bool {
+		return len(held) < len(m) && strings.HasPrefix(m, held)
+	})
+}
+
+// folded joins neighbours of one kind.
+func folded(segments []reasoning.Segment) []reasoning.Segment {
+	var out []reasoning.Segment
+	for _, s := range segments {
+		if n := len(out) - 1; n >= 0 && out[n].Kind == s.Kind && out[n].End == s.Start {
+			out[n].End, out[n].Text = s.End, out[n].Text+s.Text
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// pieces of which texts are made that come near a parser's markers.
+func pieces(d reasoning.Descriptor) []string {
+	all := []string{" ", "\n", "\n\n", "\r\n", "\t", "a", "<", "</", ">", "word", "é", "思考", "🙂", "```", "\n```\n", "~~~", "`", "   ", "\x00"}
+	for _, m := range markers(d) {
+		all = append(all, m, m, m, "\n"+m, m[:1], m[:len(m)/2], m[:len(m)-1], m[1:], m[:1]+m, m[:len(m)-1]+m, strings.ToUpper(m))
+	}
+	return all
+}
+
+func TestLaws(t *testing.T) {
+	for _, name := range reasoning.Names() {
+		d, err := reasoning.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, func(t *testing.T) {
+			start, piece := rapid.SampledFrom(starts()), rapid.SampledFrom(pieces(d))
+			rapid.Check(t, func(t *rapid.T) {
+				s := start.Draw(t, "start")
+				raw := strings.Join(rapid.SliceOfN(piece, 0, 20).Draw(t, "pieces"), "")
+				checkLaws(t, d, s, raw, func(left int) int { return rapid.IntRange(1, left).Draw(t, "cut") })
+				checkLaws(t, d, s, raw, func(int) int { return 1 })
+			})
+		})
+	}
+}
+
+// The goldens too, byte by byte and cut in two at every place.
+func TestGoldensHoweverTheyAreCut(t *testing.T) {
+	for name, cases := range readGoldens(t) {
+		d, err := reasoning.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range cases {
+			checkLaws(t, d, g.start(), g.Raw, func(int) int { return 1 })
+			for at := 1; at < len(g.Raw); at++ {
+				first := at
+				checkLaws(t, d, g.start(), g.Raw, func(left int) int { n := min(first, left); first = left; return n })
+			}
+		}
+	}
+}
+
+// define is what a row of the table means, without tools: the whole text at once.
+func define(f *format, s reasoning.Start, raw string) (thought, content string) {
+	const space = " \t\n\v\f\r"
+	if !(s.Open == reasoning.OpenYes || s.Open == reasoning.OpenUnknown && f.thinks(s)) {
+		rest, opened := strings.CutPrefix(strings.TrimLeft(raw, space), f.open)
+		if !opened {
+			return "", raw
+		}
+		raw = rest
+	}
+	for {
+		rest := strings.TrimLeft(raw, space)
+		after, again := strings.CutPrefix(rest, f.open)
+		if !again {
+			break
+		}
+		thought, raw = thought+raw[:len(raw)-len(rest)], after
+	}
+	before, content, _ := strings.Cut(raw, f.close)
+	return thought + before, content
+}
+
+func TestRowsMeanWhatTheyAreDefinedToMean(t *testing.T) {
+	for _, f := range registered {
+		d, err := reasoning.Lookup(f.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		start, piece := rapid.SampledFrom(starts()), rapid.SampledFrom(pieces(d))
+		rapid.Check(t, func(t *rapid.T) {
+			s := start.Draw(t, "start")
+			s.HasTools = false
+			raw := strings.Join(rapid.SliceOfN(piece, 0, 12).Draw(t, "pieces"), "")
+			p := d.New(s)
+			thought, content := fold(p.Close(p.Feed(nil, raw)))
+			if wantThought, wantContent := define(f, s, raw); thought != wantThought || content != wantContent {
+				t.Fatalf("%s %+v: %q\n got %q | %q\nwant %q | %q", f.name, s, raw, thought, content, wantThought, wantContent)
+			}
+		})
+	}
+}
+
+func FuzzParsers(f *testing.F) {
+	names, all := reasoning.Names(), starts()
+	for name, cases := range readGoldens(f) {
+		for i, g := range cases {
+			f.Add(uint8(slices.Index(names, name)), uint8(i), g.Raw, []byte{1, 2, byte(i)})
+		}
+	}
+	f.Fuzz(func(t *testing.T, parser, start uint8, raw string, cuts []byte) {
+		d, err := reasoning.Lookup(names[int(parser)%len(names)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkLaws(t, d, all[int(start)%len(all)], raw, func(left int) int {
+			if len(cuts) == 0 {
+				return left
+			}
+			n := 1 + int(cuts[0])%left
+			cuts = cuts[1:]
+			return n
+		})
+	})
+}
+
+// hostile are texts that make a careless parser read its input again and again.
+func hostile(d reasoning.Descriptor) []string {
+	repeated := []string{" ", "\n", "<", "a", "\n```\n", "`"}
+	for _, m := range markers(d) {
+		repeated = append(repeated, m, m[:len(m)-1], "\n"+m[:len(m)-1])
+	}
+	return repeated
+}
+
+// What takes time quadratic in the text takes minutes to hours here.
+func TestTimeIsLinear(t *testing.T) {
+	const size = 2 << 20
+	began := time.Now()
+	for _, name := range reasoning.Names() {
+		d, err := reasoning.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, unit := range hostile(d) {
+			raw := strings.Repeat(unit, size/len(unit))
+			for _, open := range []reasoning.Open{reasoning.OpenYes, reasoning.OpenNo} {
+				s := reasoning.Start{Open: open, HasTools: true}
+				p := d.New(s)
+				checkSpans(t, d, raw, p.Close(p.Feed(nil, raw)))
+			}
+			// In small parts a tenth does: each costs a call.
+			p := d.New(reasoning.Start{Open: reasoning.OpenNo, HasTools: true})
+			var segments []reasoning.Segment
+			for i := 0; i < len(raw)/10; i += 3 {
+				segments = p.Feed(segments[:0], raw[i:i+3])
+			}
+			p.Close(segments)
+		}
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("%d MB of each took %v", size>>20, took)
+	}
+}
+
+// answerParts is an answer as tokens make it, without its markers.
+var answerParts = []string{"The", " sum", " of", " 2", " <", " 3", "</", "b", ">\n", "is", "\n", "`", "``", " 5", "."}
+
+func TestFeedDoesNotAllocate(t *testing.T) {
+	for _, name := range reasoning.Names() {
+		d, err := reasoning.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range starts() {
+			p := d.New(s)
+			segments := p.Feed(make([]reasoning.Segment, 0, 64), "x")
+			if n := testing.AllocsPerRun(100, func() {
+				segments = segments[:0]
+				for _, part := range answerParts {
+					segments = p.Feed(segments, part)
+				}
+			}); n != 0 {
+				t.Errorf("%s %+v: %v allocations in %d Feeds", name, s, n, len(answerParts))
+			}
+		}
+	}
+}
+
+func TestParserNamesAreSpelledFreely(t *testing.T) {
+	for _, name := range []string{"deepseek-r1", "deepseek_r1", "DeepSeek-R1", "deepseek-v3", "deepseek_v3", "deepseek-v3.2", "qwen3", "Qwen3"} {
+		if _, err := reasoning.Lookup(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := reasoning.Lookup("nothing"); err == nil || !strings.Contains(err.Error(), "deepseek-r1, deepseek-v3, qwen3") {
+		t.Errorf("an unknown name: %v", err)
+	}
+}
+
+func TestMarkersThatBeginEachOtherAreRefused(t *testing.T) {
+	defer func() {
+		if got := fmt.Sprint(recover()); !strings.Contains(got, "begins") {
+			t.Errorf("registered: %s", got)
+		}
+	}()
+	register(&format{name: "broken", open: "<a", close: "<ab", thinks: always})
+}
+
+func BenchmarkFeed(b *testing.B) {
+	text := strings.Repeat("Let me see: 2 < 3, so the next step is\nto add **both** numbers.\n\n", 1<<14)
+	for _, name := range reasoning.Names() {
+		d, err := reasoning.Lookup(name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for size, label := range map[int]string{4: "tokens", len(text): "whole"} {
+			b.Run(name+"/"+label, func(b *testing.B) {
+				b.SetBytes(int64(len(text)))
+				b.ReportAllocs()
+				segments := make([]reasoning.Segment, 0, 16)
+				for b.Loop() {
+					p := d.New(reasoning.Start{Open: reasoning.OpenYes, HasTools: true})
+					for i := 0; i < len(text); i += size {
+						segments = p.Feed(segments[:0], text[i:min(i+size, len(text))])
+					}
+				}
+			})
+		}
+	}
+}
