@@ -4,20 +4,23 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/backend/backendtest"
 	"github.com/reasond/reasond/internal/backend/cpu"
-	"github.com/reasond/reasond/internal/model"
 	"github.com/reasond/reasond/internal/weights"
 	kernels "github.com/reasond/reasond/kernels/cpu"
+	"github.com/reasond/reasond/testdata/smollm2"
 )
 
-// smolLM2 is the shape of SmolLM2-135M.
-var smolLM2 = struct{ layers, hidden, ffn, heads, kvHeads, dim, vocab int }{30, 576, 1536, 9, 3, 64, 49152}
+// shape is that of a llama model.
+type shape struct{ layers, hidden, ffn, heads, kvHeads, dim, vocab int }
+
+var (
+	smolLM2    = shape{30, 576, 1536, 9, 3, 64, 49152} // SmolLM2-135M
+	smallShape = shape{2, 192, 320, 6, 2, 32, 1100}
+)
 
 // randomTensor is a matrix whose blocks hold random codes and small scales, so
 // that every bit pattern of the format is met and the values stay moderate.
@@ -54,9 +57,9 @@ func randomTensor(r *rand.Rand, dtype weights.DType, rows, cols int) weights.Ten
 	return t
 }
 
-// randomSmolLM2 puts random weights of SmolLM2's shape on b.
-func randomSmolLM2(tb testing.TB, b backend.Backend, dtype, head weights.DType) {
-	m, r := smolLM2, rand.New(rand.NewPCG(1, 2))
+// randomModel puts random weights of a shape on b.
+func randomModel(tb testing.TB, b backend.Backend, m shape, dtype, head weights.DType) {
+	r := rand.New(rand.NewPCG(1, 2))
 	must := func(err error) {
 		if err != nil {
 			tb.Fatal(err)
@@ -118,16 +121,11 @@ func randomSmolLM2(tb testing.TB, b backend.Backend, dtype, head weights.DType) 
 	}))
 }
 
-// modelFile is a real model in the cache that `make models` fills.
-func modelFile(tb testing.TB, name string) string {
-	dir := os.Getenv("REASOND_MODELS")
-	if dir == "" {
-		home, _ := os.UserHomeDir()
-		dir = filepath.Join(home, ".cache", "reasond", "models")
-	}
-	path := filepath.Join(dir, name)
-	if _, err := os.Stat(path); err != nil {
-		tb.Skipf("%s is not in the model cache", name)
+// realModel is the path of the model in the cache that `make models` fills.
+func realModel(tb testing.TB) string {
+	path, ok := smollm2.Path()
+	if !ok {
+		tb.Skip("SmolLM2 is not in the cache: run `make models` first")
 	}
 	return path
 }
@@ -139,19 +137,12 @@ func BenchmarkSmolLM2(b *testing.B) {
 		load func(backend.Backend)
 	}{
 		{"gguf", func(be backend.Backend) {
-			src, err := weights.Open(modelFile(b, "SmolLM2-135M-Instruct.Q4_1.gguf"))
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer src.Close()
-			if _, err := model.Load(src, be, weights.Shard{}); err != nil {
-				b.Fatal(err)
-			}
+			loadModel(b, be, realModel(b))
 		}},
-		{"Q4_1", func(be backend.Backend) { randomSmolLM2(b, be, weights.Q4_1, weights.Q8_0) }},
-		{"Q4_0", func(be backend.Backend) { randomSmolLM2(b, be, weights.Q4_0, weights.Q8_0) }},
-		{"Q8_0", func(be backend.Backend) { randomSmolLM2(b, be, weights.Q8_0, weights.Q8_0) }},
-		{"BF16", func(be backend.Backend) { randomSmolLM2(b, be, weights.BF16, weights.BF16) }},
+		{"Q4_1", func(be backend.Backend) { randomModel(b, be, smolLM2, weights.Q4_1, weights.Q8_0) }},
+		{"Q4_0", func(be backend.Backend) { randomModel(b, be, smolLM2, weights.Q4_0, weights.Q8_0) }},
+		{"Q8_0", func(be backend.Backend) { randomModel(b, be, smolLM2, weights.Q8_0, weights.Q8_0) }},
+		{"BF16", func(be backend.Backend) { randomModel(b, be, smolLM2, weights.BF16, weights.BF16) }},
 	}
 	for _, source := range sources {
 		for _, isa := range kernels.Supported()[1:] {
