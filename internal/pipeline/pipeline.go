@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/reasond/reasond/api/reasoning"
@@ -29,6 +30,9 @@ func (m *Model) Start(ctx context.Context, req *Request) (*Run, error) {
 	rendered, err := m.render(req)
 	if err != nil {
 		return nil, err
+	}
+	if least := m.fewestTokens(len(rendered.Text)); least > m.MaxContext {
+		return nil, tooLong("at least "+strconv.Itoa(least), 0, m.MaxContext)
 	}
 	ids, err := m.Tokenizer.Encode(rendered.Text, rendered.Spans)
 	if err != nil {
@@ -121,7 +125,7 @@ func (m *Model) limits(req *Request, prompt int) (llm.SamplingParams, error) {
 		s.MaxTokens = max(room, 1)
 	}
 	if s.MaxTokens > room {
-		return s, tooLong(prompt, req.Sampling.MaxTokens, m.MaxContext)
+		return s, tooLong(strconv.Itoa(prompt), req.Sampling.MaxTokens, m.MaxContext)
 	}
 	if req.Seed != nil {
 		s.Seed = *req.Seed
@@ -131,10 +135,18 @@ func (m *Model) limits(req *Request, prompt int) (llm.SamplingParams, error) {
 	return s, nil
 }
 
-func tooLong(prompt, maxTokens, context int) error {
-	e := llm.Errorf(llm.TooLong, "messages", "This model's maximum context length is %d tokens. The prompt has %d", context, prompt)
+// fewestTokens is a lower bound of the tokens of so many bytes of prompt, so
+// that a text which is far too long is refused without the seconds that
+// encoding it would take. shrink is what normalising may take off a text.
+func (m *Model) fewestTokens(bytes int) int {
+	const shrink = 4
+	return bytes / (shrink * max(1, m.Tokenizer.Vocab().Longest()))
+}
+
+func tooLong(prompt string, maxTokens, context int) error {
+	e := llm.Errorf(llm.TooLong, "messages", "This model's maximum context length is %d tokens. The prompt has %s", context, prompt)
 	if maxTokens > 0 {
-		e = llm.Errorf(llm.TooLong, "max_tokens", "This model's maximum context length is %d tokens. The prompt has %d and max_tokens asks for %d more", context, prompt, maxTokens)
+		e = llm.Errorf(llm.TooLong, "max_tokens", "This model's maximum context length is %d tokens. The prompt has %s and max_tokens asks for %d more", context, prompt, maxTokens)
 	}
 	e.Code = "context_length_exceeded"
 	return e
