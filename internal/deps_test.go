@@ -137,7 +137,7 @@ var mayImport = []struct {
 	{"internal/model", []string{"internal/model", "internal/backend", "internal/llm", "internal/weights"}},
 	{"internal/weights", []string{"internal/weights"}},
 	{"internal/backend", []string{"internal/backend", "internal/engine/sample", "internal/llm", "internal/weights"}},
-	{"internal/backend/backendtest", []string{"internal/backend", "internal/engine/sample", "internal/llm", "internal/model", "internal/weights"}},
+	{"internal/backend/backendtest", []string{"internal/backend", "internal/engine/sample", "internal/llm", "internal/model", "internal/weights", "testdata"}},
 	{"internal/backend/cpu", []string{"internal/backend", "internal/engine/sample", "internal/llm", "internal/weights", "kernels/cpu"}},
 	{"internal/native", []string{}},
 	{"internal/config", []string{}},

@@ -154,8 +154,8 @@ func TestUsageCountsTokensOfReasoningWithoutItsMarkers(t *testing.T) {
 	all := answer(t, m, thoughtful)
 	inside := answer(t, m, "\nLet me see: 日本 🍓.\n")
 	got := run(t, m, request())[0].usage
-	if got.Completion != len(all) || got.Reasoning != len(inside) {
-		t.Errorf("usage is %+v, want completion %d, reasoning %d", got, len(all), len(inside))
+	if got.Completion != len(all)+1 || got.Reasoning != len(inside) { // and <|im_end|>
+		t.Errorf("usage is %+v, want completion %d, reasoning %d", got, len(all)+1, len(inside))
 	}
 }
 
@@ -237,7 +237,7 @@ func TestTokensAfterAStopStringAreNeitherSentNorCounted(t *testing.T) {
 
 func TestAStopStringInWhatWasHeldBackStillCounts(t *testing.T) {
 	req := request()
-	req.Stop = []string{"ab", "abcd"}
+	req.Stop = []string{"abcd", "ab"} // "ab" stands only once nothing follows
 	got := run(t, script(t, "qwen3", "<think>t</think>x ab", 1), req)[0]
 	if got.content != "x " || got.finish.StopText != "ab" {
 		t.Errorf("got %+v", got)
@@ -257,12 +257,9 @@ func TestControlTokensLeaveNoTextUnlessKept(t *testing.T) {
 }
 
 func TestTheEndingTokenYieldsNoText(t *testing.T) {
-	m := newModel(t, "qwen3", scripted.Config{Script: scripted.IDs(nil)})
-	ids := append(answer(t, m, "<think>t</think>yes"), imEnd)
-	m = newModel(t, "qwen3", scripted.Config{Script: scripted.IDs(ids[:len(ids)-1]), End: llm.Finish{Reason: llm.FinishStop, StopID: imEnd}})
 	req := request()
 	req.KeepSpecial = true
-	if got := run(t, m, req)[0]; got.content != "yes" || got.finish.StopID != imEnd {
+	if got := run(t, script(t, "qwen3", "<think>t</think>yes", 1), req)[0]; got.content != "yes" || got.finish.StopID != imEnd {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -288,6 +285,7 @@ func TestChoicesShareNoState(t *testing.T) {
 	for c, text := range texts {
 		alone := run(t, script(t, "qwen3", text, 1), request())[0]
 		alone.finish.StopID, alone.order = -1, together[c].order
+		alone.usage.Completion-- // <|im_end|>
 		if together[c] != alone {
 			t.Errorf("choice %d: %+v, alone %+v", c, together[c], alone)
 		}

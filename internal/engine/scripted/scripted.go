@@ -318,7 +318,14 @@ func (s *stream) push(d llm.Delta) {
 	}
 }
 
-func (s *stream) finish(c int, fin llm.Finish) { s.push(llm.Delta{Choice: c, Finish: &fin}) }
+// finish ends a choice; the token that ended it comes along, as from a model.
+func (s *stream) finish(c int, fin llm.Finish) {
+	d := llm.Delta{Choice: c, Finish: &fin}
+	if fin.StopID >= 0 {
+		d.IDs = []int32{fin.StopID}
+	}
+	s.push(d)
+}
 
 func (s *stream) finishAll(fin llm.Finish) {
 	for c := range s.choices {
