@@ -72,6 +72,25 @@ func TestTheEarliestStopWinsHoweverTextIsCut(t *testing.T) {
 	})
 }
 
+// Every text of up to six letters with every pair of stop strings of up to three.
+func TestTheEarliestStopWinsInEverySmallCase(t *testing.T) {
+	words := func(longest int) []string {
+		all := []string{""}
+		for from := 0; len(all[from]) < longest; from++ {
+			all = append(all, all[from]+"a", all[from]+"b")
+		}
+		return all
+	}
+	for _, first := range words(3) {
+		for _, second := range words(3) {
+			for _, text := range words(6) {
+				stopLaws(t, text, []string{first, second}, func(left int) int { return left })
+				stopLaws(t, text, []string{first, second}, func(int) int { return 1 })
+			}
+		}
+	}
+}
+
 func TestStopCases(t *testing.T) {
 	for _, c := range []struct {
 		name  string
