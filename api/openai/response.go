@@ -1,6 +1,9 @@
 package openai
 
-import "strconv"
+import (
+	"encoding/json"
+	"strconv"
+)
 
 // ChatCompletion is the answer that is not streamed. Every member is always
 // present; null and empty say that there is nothing.
@@ -65,6 +68,15 @@ func (m MatchedStop) MarshalJSON() ([]byte, error) {
 		return appendString(nil, m.Text), nil
 	}
 	return strconv.AppendInt(nil, int64(m.ID), 10), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (m *MatchedStop) UnmarshalJSON(data []byte) error {
+	*m = MatchedStop{}
+	if len(data) > 0 && data[0] == '"' {
+		return json.Unmarshal(data, &m.Text)
+	}
+	return json.Unmarshal(data, &m.ID)
 }
 
 // Usage counts tokens; CompletionTokens includes the reasoning.

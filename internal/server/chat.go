@@ -59,7 +59,7 @@ func (s *Server) startChat(ctx context.Context, w http.ResponseWriter, r *http.R
 	}
 	req := chatRequest(m, wire, x.tenant)
 	observed := s.metrics.Generation(m.Name)
-	run, err := m.Start(ctx, req)
+	run, err := s.start(ctx, m, req)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +73,18 @@ func (s *Server) startChat(ctx context.Context, w http.ResponseWriter, r *http.R
 		feed: feed{ctx: ctx, run: run, model: m, interval: s.cfg.KeepAlive / 2},
 		id:   "chatcmpl-" + id, model: m.Name, created: time.Now().Unix(),
 	}, nil
+}
+
+// start renders, encodes and submits. Rendering and encoding are native calls
+// that hold a thread each, so no more of them run than there are cores to gain.
+func (s *Server) start(ctx context.Context, m *pipeline.Model, req *pipeline.Request) (*pipeline.Run, error) {
+	select {
+	case s.starting <- struct{}{}:
+		defer func() { <-s.starting }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	return m.Start(ctx, req)
 }
 
 // chatRequest is the wire request over the model's defaults.

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -91,14 +92,15 @@ func (c *Config) setDefaults() {
 // Server answers HTTP requests for its models. It owns no engine: close those
 // after Serve has returned.
 type Server struct {
-	cfg     Config
-	log     *slog.Logger
-	metrics *metrics.Metrics
-	models  map[string]*pipeline.Model // by every name
-	keys    [][32]byte                 // SHA-256 of each API key
-	hosts   map[string]bool
-	gate    *gate
-	handler http.Handler
+	cfg      Config
+	log      *slog.Logger
+	metrics  *metrics.Metrics
+	models   map[string]*pipeline.Model // by every name
+	keys     [][32]byte                 // SHA-256 of each API key
+	hosts    map[string]bool
+	gate     *gate
+	starting chan struct{} // holds a value for each request between body and engine
+	handler  http.Handler
 
 	mu     sync.Mutex
 	fronts []*http.Server
@@ -112,6 +114,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.setDefaults()
 	s := &Server{cfg: cfg, log: cfg.Logger, gate: newGate(cfg.MaxRequests)}
+	s.starting = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	s.keys = hashKeys(cfg.APIKeys)
 	s.hosts = hostSet(cfg.AllowedHosts)
 	if err := s.nameModels(); err != nil {

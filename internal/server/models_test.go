@@ -1,0 +1,127 @@
+package server
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/reasond/reasond/internal/engine/scripted"
+)
+
+func TestModelsAreFoundByTheirNames(t *testing.T) {
+	engine := scripted.New(scripted.Config{Script: spell(raw, 9)})
+	first, second := tinyModel(t, engine), tinyModel(t, engine)
+	second.Name, second.Aliases = "Qwen/Qwen3-0.6B", nil
+	for _, any := range []bool{false, true} {
+		f := begin(t, Config{Models: models(first, second), AnyModelName: any}, scripted.Config{})
+		for name, answers := range map[string]string{
+			"": "tiny-reasoner", "default": "tiny-reasoner", "tiny": "tiny-reasoner", "tiny-reasoner": "tiny-reasoner", "Qwen/Qwen3-0.6B": "Qwen/Qwen3-0.6B",
+			"gpt-5": "", "TINY": "", "tiny ": "", "../tiny": "",
+		} {
+			if answers == "" && any {
+				answers = "tiny-reasoner"
+			}
+			r := f.chat(t, ask(fmt.Sprintf(`"model":%q`, name)))
+			if answers != "" {
+				if r.status != 200 || !strings.Contains(r.body, fmt.Sprintf(`"model":%q`, answers)) {
+					t.Errorf("%q: %d %s", name, r.status, r.body)
+				}
+				continue
+			}
+			e := envelope(t, r)
+			if r.status != 404 || *e.Code != "model_not_found" || *e.Param != "model" || !strings.Contains(e.Message, "tiny-reasoner, tiny, Qwen/Qwen3-0.6B, default") {
+				t.Errorf("%q: %d %s", name, r.status, r.body)
+			}
+		}
+	}
+	f := begin(t, Config{Models: models(first, second)}, scripted.Config{})
+	for path, status := range map[string]int{
+		"tiny": 200, "default": 200, "Qwen/Qwen3-0.6B": 200, "Qwen%2FQwen3-0.6B": 200, "gpt-5": 404, "": 404, "tiny/": 404, "%2e%2e/tiny": 404,
+	} {
+		if r := f.do(t, "GET", "/v1/models/"+path, ""); r.status != status {
+			t.Errorf("/v1/models/%s: %d %s", path, r.status, r.body)
+		}
+	}
+	if err := engine.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNewRefusesWhatCannotWork(t *testing.T) {
+	engine := scripted.New(scripted.Config{Script: spell(raw, 9)})
+	defer engine.Close()
+	m, other := tinyModel(t, engine), tinyModel(t, engine)
+	for name, cfg := range map[string]Config{
+		"no model": {}, "two models of a name": {Models: models(m, other)}, "an empty key": {Models: models(m), APIKeys: []string{"a", ""}}, "a relative path": {Models: models(m), PublicPaths: []string{"metrics"}},
+	} {
+		if _, err := New(cfg); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+}
+
+func TestRoutesAnswer(t *testing.T) {
+	f := begin(t, Config{}, scripted.Config{})
+	for _, c := range []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"GET", "/healthz", 200, ""}, {"HEAD", "/healthz", 200, ""}, {"GET", "/readyz", 200, ""}, {"GET", "/health", 200, ""}, {"GET", "/version", 200, ""}, {"GET", "/metrics", 200, ""},
+		{"GET", "/v1/models", 200, ""}, {"HEAD", "/v1/models", 200, ""}, {"GET", "/", 404, ""}, {"GET", "/v1", 404, ""}, {"GET", "/v1/models/../models", 404, ""},
+		{"GET", "/v1/chat/completions", 405, "POST"}, {"PUT", "/v1/chat/completions", 405, "POST"}, {"POST", "/v1/models", 405, "GET HEAD"}, {"DELETE", "/v1/models/tiny", 405, "GET HEAD"}, {"POST", "/healthz", 404, ""},
+		{"POST", "/v1/chat/completions/", 404, ""}, {"POST", "/v1/completions", 404, ""},
+	} {
+		r := f.do(t, c.method, c.path, "")
+		if r.status != c.status || strings.Join(r.header.Values("Allow"), " ") != c.allow {
+			t.Errorf("%s %s: %d, Allow %q", c.method, c.path, r.status, r.header.Values("Allow"))
+		}
+		if r.status >= 400 {
+			envelope(t, r)
+		}
+		if r.header.Get("X-Request-Id") == "" {
+			t.Errorf("%s %s: no request id", c.method, c.path)
+		}
+	}
+	if r := f.do(t, "GET", "/version", "", "X-Request-Id", "abc-1"); r.header.Get("X-Request-Id") != "abc-1" || r.body != `{"version":"test"}` {
+		t.Errorf("%v %s", r.header, r.body)
+	}
+	if r := f.do(t, "GET", "/version", "", "X-Request-Id", "a b\"c"); !strings.HasPrefix(r.header.Get("X-Request-Id"), "req-") {
+		t.Errorf("%v", r.header)
+	}
+	if r := f.chat(t, ask(`"request_id":"mine.1"`)); !strings.Contains(r.body, `"id":"chatcmpl-mine.1"`) {
+		t.Errorf("%s", r.body)
+	}
+}
+
+func TestMetricsCountWhatHappened(t *testing.T) {
+	f := begin(t, Config{}, scripted.Config{})
+	f.chat(t, ask(`"n":2`))
+	f.chat(t, ask(`"stream":true`))
+	f.chat(t, ask(`"n":0`))
+	f.do(t, "GET", "/nowhere/"+strings.Repeat("x", 100), "")
+	text := f.do(t, "GET", "/metrics", "").body
+	for _, line := range []string{
+		`reasond_http_requests_total{code="200",route="/v1/chat/completions"} 2`,
+		`reasond_http_requests_total{code="400",route="/v1/chat/completions"} 1`,
+		`reasond_http_requests_total{code="404",route="none"} 1`,
+		`reasond_request_success_total{finished_reason="stop",model="tiny-reasoner"} 3`,
+		`reasond_time_to_first_token_seconds_count{model="tiny-reasoner"} 2`,
+		`reasond_e2e_request_latency_seconds_count{model="tiny-reasoner"} 2`,
+		`reasond_request_prompt_tokens_sum{model="tiny-reasoner"} 24`,
+		`reasond_num_requests_running{model="tiny-reasoner"} 0`,
+		`reasond_num_requests_waiting{model="tiny-reasoner"} 0`,
+		`reasond_prompt_tokens_total{model="tiny-reasoner"} 24`,
+		`reasond_engine_stalled{model="tiny-reasoner"} 0`,
+		`reasond_build_info{version="test"} 1`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			name := regexp.QuoteMeta(line[:strings.IndexAny(line, "{")])
+			t.Errorf("no line %s, but\n%s", line, strings.Join(regexp.MustCompile("(?m)^"+name+".*$").FindAllString(text, -1), "\n"))
+		}
+	}
+	if n := strings.Count(text, "\nreasond_http_requests_total{"); n > 6 {
+		t.Errorf("clients make %d series", n)
+	}
+}
