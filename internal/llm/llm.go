@@ -7,6 +7,7 @@ package llm
 import (
 	"context"
 	"encoding/json"
+	"math"
 )
 
 // Chat is a validated conversation on its way into a chat template. Raw JSON is
@@ -29,7 +30,8 @@ type Prompt struct {
 
 // SamplingParams are one choice's sampling settings, already merged from
 // request, server flags and the model's generation_config. Zero values are not
-// defaults; start from DefaultSampling.
+// defaults; start from DefaultSampling, or from UnsetSampling where the engine
+// has defaults of its own.
 type SamplingParams struct {
 	Temperature       float64 // 0: greedy
 	TopK              int     // 0 or less: off
@@ -40,6 +42,7 @@ type SamplingParams struct {
 	FrequencyPenalty  float64 // subtracted per occurrence among the generated tokens
 	LogitBias         map[int32]float32
 	Seed              uint64 // Philox key; the pipeline draws one when the client gives none
+	Seeded            bool   // the client gave the seed; another engine is told no other
 
 	MaxTokens int     // at most this many generated tokens; at least 1
 	MinTokens int     // EOS and StopIDs cannot be sampled before this many
@@ -54,6 +57,20 @@ type SamplingParams struct {
 func DefaultSampling() SamplingParams {
 	return SamplingParams{Temperature: 1, TopP: 1, RepetitionPenalty: 1}
 }
+
+// UnsetSampling leaves every choice to an engine that knows the model better
+// than we do, a remote one: a NaN and UnsetTopK are parameters that nobody gave.
+// The local engine does not take it.
+func UnsetSampling() SamplingParams {
+	nan := math.NaN()
+	return SamplingParams{
+		Temperature: nan, TopK: UnsetTopK, TopP: nan, MinP: nan,
+		RepetitionPenalty: nan, PresencePenalty: nan, FrequencyPenalty: nan,
+	}
+}
+
+// UnsetTopK is a top_k that nobody gave.
+const UnsetTopK = math.MinInt
 
 // Request is what the pipeline submits to an engine.
 type Request struct {
@@ -104,6 +121,10 @@ type Finish struct {
 	StopText string // the stop string that ended it
 	Cached   int    // prompt tokens taken from the prefix cache
 	Err      error  // why, when Reason is FinishError or FinishAbort
+	// Usage is what an engine that tokenises by itself counted for the whole
+	// request, all choices together. It comes with the last choice's Finish, and
+	// not at all if the engine did not say or was cut short.
+	Usage *Usage
 }
 
 // Channel says how far an upstream has already split a delta's text.
@@ -113,13 +134,14 @@ const (
 	ChannelRaw Channel = iota // nothing split: IDs or Text are the model's own output
 	ChannelReasoning
 	ChannelContent
-	ChannelTool
+	ChannelTool // Text is one element of OpenAI's delta.tool_calls, as JSON
 )
 
 // TokenLogprob is one token with its natural-log probability.
 type TokenLogprob struct {
-	ID      int32
+	ID      int32 // -1 where a remote engine names the token by its text only
 	Logprob float32
+	Text    string // the token's bytes where ID is -1
 }
 
 // Logprobs belong to one generated token.
@@ -135,7 +157,8 @@ type Delta struct {
 	Choice   int
 	IDs      []int32
 	Text     string
-	Logprobs []Logprobs // one per id when asked for
+	Tokens   int        // how many tokens Text is; 0: the engine does not say
+	Logprobs []Logprobs // one per id, or per token of Text, when asked for
 	Channel  Channel
 	Finish   *Finish
 }
