@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/reasond/reasond/internal/backend"
@@ -28,6 +29,8 @@ type Config struct {
 	MaxPreemptions int // times a choice may lose its pages before they are reserved for it; default 3
 	StepRows       int // most token rows of a step, MaxSeqs to MaxRows; default Backend.MaxRows
 	PrefillRows    int // most prompt rows of a step; default StepRows
+
+	Log *slog.Logger // faults of steps and stalls; default slog.Default()
 
 	tweak tweak
 }
@@ -63,6 +66,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.PrefillRows == 0 {
 		c.PrefillRows = c.StepRows
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
 	}
 	if c.tweak.overlap == 0 {
 		c.tweak.overlap = 2

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -22,7 +23,7 @@ func small() backend.Config {
 
 func start(t testing.TB, be *fakeBackend, tweak func(*Config)) *Engine {
 	t.Helper()
-	cfg := Config{Backend: be.cfg, Model: "fake", EOS: []int32{fakeEOS}}
+	cfg := Config{Backend: be.cfg, Model: "fake", EOS: []int32{fakeEOS}, Log: slog.New(slog.DiscardHandler)}
 	if tweak != nil {
 		tweak(&cfg)
 	}

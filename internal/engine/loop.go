@@ -1,8 +1,8 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -41,7 +41,7 @@ func (e *Engine) guarded(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			err := fmt.Errorf("engine: panic in the loop: %v", p)
-			slog.Error("engine loop panicked; all requests fail", "err", err, "stack", string(debug.Stack()))
+			e.cfg.Log.Error("engine loop panicked; all requests fail", "err", err, "stack", string(debug.Stack()))
 			e.drain()
 			e.sched, e.steps = e.newScheduler(), newSteps()
 			for r := range e.requests {
@@ -153,7 +153,7 @@ func (e *Engine) landed(s *runner.Step) {
 	defer func() { e.steps = append(e.steps, s) }()
 	e.counts.step(s)
 	if s.Err != nil {
-		slog.Error("a step failed; its requests end", "requests", len(s.Plan.Items), "err", s.Err)
+		e.logFault(s)
 		for _, q := range e.sched.Fail() {
 			e.fail(q.Owner.(*choice), s.Err)
 		}
@@ -169,6 +169,15 @@ func (e *Engine) landed(s *runner.Step) {
 		}
 		e.sampled(c, s.Results[i].Tokens, &s.Rows[i])
 	}
+}
+
+func (e *Engine) logFault(s *runner.Step) {
+	args := []any{"sequences", len(s.Plan.Items), "err", s.Err}
+	var p *runner.PanicError
+	if errors.As(s.Err, &p) {
+		args = append(args, "stack", string(p.Stack))
+	}
+	e.cfg.Log.Error("a step failed; its requests end", args...)
 }
 
 // sampled handles what one row gave.
@@ -195,7 +204,7 @@ func (e *Engine) failWaitingIfStalled() {
 	if !e.stalled() {
 		return
 	}
-	slog.Error("a step exceeds the stall limit", "limit", e.cfg.StallLimit)
+	e.cfg.Log.Error("a step exceeds the stall limit", "limit", e.cfg.StallLimit)
 	for r := range e.requests {
 		for i := range r.choices {
 			if c := &r.choices[i]; !c.ended && !c.seq.Running() {

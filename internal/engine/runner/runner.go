@@ -45,6 +45,14 @@ type Row struct {
 	Err     error // this row failed alone: no token
 }
 
+// PanicError is a panic in a step. Its text leaves the stack to the log.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("runner: panic in a step: %v", e.Value) }
+
 // Runner is a device's goroutine.
 type Runner struct {
 	be    backend.Backend
@@ -99,7 +107,7 @@ func (r *Runner) run() {
 func (r *Runner) step(s *Step) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("runner: panic in a step: %v\n%s", p, debug.Stack())
+			err = &PanicError{Value: p, Stack: debug.Stack()}
 		}
 	}()
 	s.prepare()

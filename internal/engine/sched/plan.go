@@ -14,7 +14,7 @@ type Budget struct {
 // the plan after the next one is made.
 type Plan struct {
 	Items   []Item
-	Copies  []Copy // done in order before the items
+	Copies  []Copy // done before the items; none reads or writes what another writes
 	Preempt []*Seq // lost their slots and pages to make room; they come back by themselves
 
 	tokens []int32 // Items' Tokens, one behind the other

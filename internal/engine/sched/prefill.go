@@ -24,24 +24,24 @@ func (s *Scheduler) planPrefill(p *Plan, rows int) {
 	s.collectPrompts()
 	left := rows
 	for _, q := range s.prompts {
-		left -= share(q.uncomputed(), left)
+		left -= share(q.unfilled(), left)
 	}
 	for left > 0 && len(p.Preempt) == 0 { // who was preempted just now would come back at once
 		q := s.next()
 		if q == nil || !s.admit(p, q) {
 			break
 		}
-		left -= share(q.uncomputed(), left)
+		left -= share(q.unfilled(), left)
 	}
 	s.collectPrompts() // 1
 	left = rows
 	for i, q := range s.prompts { // 2
 		behind := len(s.prompts) - 1 - i
-		q.rows = share(q.uncomputed(), max(left-behind, min(left, 1)))
+		q.rows = share(q.unfilled(), max(left-behind, min(left, 1)))
 		left -= q.rows
 	}
 	for _, q := range s.prompts { // 3
-		more := min(q.uncomputed()-q.rows, left)
+		more := min(q.unfilled()-q.rows, left)
 		left -= more
 		if n := q.rows + more; n > 0 {
 			p.add(q, n, s.pool.PagesFor(q.planned+n))
@@ -59,7 +59,7 @@ func (s *Scheduler) collectPrompts() {
 		}
 	}
 	if len(s.prompts) > 1 {
-		slices.SortStableFunc(s.prompts[1:], func(a, b *Seq) int { return cmp.Compare(a.uncomputed(), b.uncomputed()) })
+		slices.SortStableFunc(s.prompts[1:], func(a, b *Seq) int { return cmp.Compare(a.unfilled(), b.unfilled()) })
 	}
 }
 

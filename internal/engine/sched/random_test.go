@@ -1,12 +1,21 @@
 package sched
 
 import (
+	"flag"
+	"os"
 	"slices"
 	"testing"
 
 	"github.com/reasond/reasond/internal/engine/kv"
 	"pgregory.net/rapid"
 )
+
+// TestMain runs more histories than rapid does by itself: they are cheap.
+func TestMain(m *testing.M) {
+	flag.Set("rapid.checks", "1500")
+	flag.Parse()
+	os.Exit(m.Run())
+}
 
 // world is a scheduler and a device that keeps token ids in its pages. It checks at every row that the pages
 // hold the sequence's own tokens.
@@ -22,7 +31,12 @@ type world struct {
 
 // run executes a plan and returns what each item would sample.
 func (w *world) run(t *rapid.T, p *Plan) (sampled []int32) {
+	read, written := map[kv.Page]bool{}, map[kv.Page]bool{}
 	for _, c := range p.Copies {
+		if read[c.Dst] || written[c.Dst] || written[c.Src] {
+			t.Fatalf("copies depend on their order: %v", p.Copies)
+		}
+		read[c.Src], written[c.Dst] = true, true
 		w.pages[c.Dst] = slices.Clone(w.pages[c.Src])
 	}
 	for _, it := range p.Items {
@@ -142,7 +156,7 @@ func (w *world) pick(t *rapid.T, ok func(*Seq) bool) *Seq {
 // state stays consistent, somebody always advances, and nothing is lost.
 func TestRandomHistories(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		cfg := Config{PageTokens: 4, MaxPreemptions: 3,
+		cfg := Config{PageTokens: 4, MaxPreemptions: rapid.SampledFrom([]int{1, 3}).Draw(t, "preempt"),
 			Pages: rapid.IntRange(6, 40).Draw(t, "pages"), Slots: rapid.IntRange(1, 6).Draw(t, "slots")}
 		scrub := rapid.Bool().Draw(t, "scrub")
 		if scrub {
@@ -152,14 +166,18 @@ func TestRandomHistories(t *testing.T) {
 		for range cfg.Pages + 1 {
 			w.pages = append(w.pages, []int32{-7, -77, -777, -7777})
 		}
+		texts := [][]int32{make([]int32, 24), make([]int32, 24)} // few, so that prefixes are shared
+		for i := range texts[0] {
+			texts[0][i], texts[1][i] = int32(i%5), int32(i%7)
+		}
 		budget := func() Budget {
-			return Budget{Tokens: rapid.SampledFrom([]int{6, 10, 200}).Draw(t, "tokens"), PrefillTokens: rapid.SampledFrom([]int{1, 5, 32, 200}).Draw(t, "prefill")}
+			return Budget{Tokens: rapid.SampledFrom([]int{6, 30, 200}).Draw(t, "tokens"), PrefillTokens: rapid.SampledFrom([]int{1, 5, 20, 200}).Draw(t, "prefill")}
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"add": func(t *rapid.T) {
-				n := rapid.IntRange(1, 20).Draw(t, "prompt")
+				n := rapid.IntRange(1, 24).Draw(t, "prompt")
 				r := Request{N: rapid.SampledFrom([]int{1, 1, 1, 2, 4}).Draw(t, "n"), Priority: rapid.IntRange(0, 1).Draw(t, "prio"),
-					Prompt: rapid.SliceOfN(rapid.Int32Range(1, 2), n, n).Draw(t, "ids"), Scope: []string{"s"}}
+					Prompt: texts[rapid.IntRange(0, 1).Draw(t, "text")][:n], Scope: []string{"s"}}
 				r.Limit = min(n+rapid.IntRange(1, 30).Draw(t, "max"), cfg.Pages*cfg.PageTokens)
 				r.Guided = make([]bool, r.N)
 				r.Guided[0] = rapid.Bool().Draw(t, "guided")

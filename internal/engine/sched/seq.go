@@ -98,6 +98,10 @@ func (q *Seq) uncomputed() int {
 
 func (q *Seq) prefilling() bool { return q.planned < q.prefillEnd }
 
+// unfilled is how many of the tokens known at admission are not planned: their
+// pages are there.
+func (q *Seq) unfilled() int { return min(q.uncomputed(), q.prefillEnd-q.planned) }
+
 // before is the order of service: priority, then arrival.
 func (q *Seq) before(r *Seq) bool {
 	if q.priority != r.priority {
