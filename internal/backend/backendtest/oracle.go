@@ -49,8 +49,8 @@ type attentionOracle struct {
 	qNorm, kNorm []float64 // nil: none
 }
 
-// run is the attention of every position of one sequence of qkv rows.
-func (a attentionOracle) run(rows [][]float64) [][]float64 {
+// run is the attention at some positions of one sequence of qkv rows.
+func (a attentionOracle) run(rows [][]float64, positions []int) [][]float64 {
 	heads := func(from, n int, norm []float64, rotate bool) [][][]float64 { // [position][head][dim]
 		all := make([][][]float64, len(rows))
 		for pos, row := range rows {
@@ -70,10 +70,10 @@ func (a attentionOracle) run(rows [][]float64) [][]float64 {
 	q := heads(0, a.Heads, a.qNorm, true)
 	k := heads(a.Heads*a.HeadDim, a.KVHeads, a.kNorm, true)
 	v := heads((a.Heads+a.KVHeads)*a.HeadDim, a.KVHeads, nil, false)
-	out := make([][]float64, len(rows))
-	for pos := range rows {
+	out := make([][]float64, len(positions))
+	for i, pos := range positions {
 		for h := range a.Heads {
-			out[pos] = append(out[pos], a.head(q[pos][h], k[:pos+1], v[:pos+1], h*a.KVHeads/a.Heads)...)
+			out[i] = append(out[i], a.head(q[pos][h], k[:pos+1], v[:pos+1], h*a.KVHeads/a.Heads)...)
 		}
 	}
 	return out
