@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/reasond/reasond/api/reasoning"
 	"pgregory.net/rapid"
@@ -151,6 +152,31 @@ func TestLaws(t *testing.T) {
 				checkLaws(t, d, s, raw, func(left int) int { return rapid.IntRange(1, left).Draw(t, "cut") })
 				checkLaws(t, d, s, raw, func(int) int { return 1 })
 			})
+		})
+	}
+}
+
+// Text that comes in whole characters leaves in whole characters: markers
+// may share their first bytes with other text.
+func TestCharactersStayWhole(t *testing.T) {
+	for _, name := range reasoning.Names() {
+		d, err := reasoning.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		start, piece := rapid.SampledFrom(starts()), rapid.SampledFrom(pieces(d))
+		rapid.Check(t, func(t *rapid.T) {
+			raw := strings.ToValidUTF8(strings.Join(rapid.SliceOfN(piece, 0, 20).Draw(t, "pieces"), ""), "\uFFFD")
+			p := d.New(start.Draw(t, "start"))
+			var segments []reasoning.Segment
+			for _, char := range raw {
+				segments = p.Feed(segments, string(char))
+			}
+			for _, s := range p.Close(segments) {
+				if !utf8.ValidString(s.Text) {
+					t.Fatalf("%s: %q: segment %q", name, raw, s.Text)
+				}
+			}
 		})
 	}
 }
@@ -306,7 +332,8 @@ func TestParserNamesAreSpelledFreely(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := reasoning.Lookup("nothing"); err == nil || !strings.Contains(err.Error(), "deepseek-r1, deepseek-v3, qwen3") {
+	_, err := reasoning.Lookup("nothing")
+	if err == nil || !strings.Contains(err.Error(), strings.Join(reasoning.Names(), ", ")) {
 		t.Errorf("an unknown name: %v", err)
 	}
 }
