@@ -4,7 +4,7 @@
 #define RK_ISA_AVX2
 #include "kernels.h"
 
-const kernels kernels_avx2 = {RK_KERNELS("avx2")};
+const kernels kernels_avx2 = {RK_KERNELS("avx2"), .acts = FORMS};
 #else
 typedef int nothing_here; // ISO C wants a declaration
 #endif

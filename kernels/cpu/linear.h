@@ -3,8 +3,8 @@
 // A chunk is some panels of one matrix times up to MAX_TOKENS rows. For each
 // panel the rows go in tiles; the form of the input decides the tile:
 //   F32   weights as they are (F32, BF16) or unpacked to float32, SLICE k at a time
-//   BF16  vdpbf16ps (AVX-512)                       linear_avx512.h
-//   I8    int8 dot products over blocks of 32       linear_avx512.h
+//   BF16  pairs of bfloat16 (AVX-512)               linear_packed.h
+//   I8    int8 dot products over blocks of 32       linear_packed.h
 #ifndef RK_LINEAR_H
 #define RK_LINEAR_H
 
@@ -82,8 +82,8 @@ static void linear_f32(const linear_part *lp) {
   }
 }
 
-#if defined(RK_ISA_AVX512)
-#include "linear_avx512.h"
+#if defined(RK_ISA_AVX512) || defined(RK_ISA_AVX2)
+#include "linear_packed.h"
 #endif
 
 static void op_linear(void *arg, int chunk, int thread) {
@@ -99,7 +99,7 @@ static void op_linear(void *arg, int chunk, int thread) {
   linear_part lp = {ph, m, p * ph->panel_chunk[i], (p + 1) * ph->panel_chunk[i], rows * ph->tokens_chunk, (rows + 1) * ph->tokens_chunk, &ph->m->scratch[thread]};
   if (lp.p1 > m->panels) lp.p1 = m->panels;
   if (lp.t1 > ph->rows) lp.t1 = ph->rows;
-#if defined(RK_ISA_AVX512)
+#if defined(RK_ISA_AVX512) || defined(RK_ISA_AVX2)
   if (!ph->m->cfg.float32 && FORM_OF[m->fmt] != RK_ACT_F32) {
     linear_packed(&lp);
     return;

@@ -8,9 +8,6 @@
 // the input's scale is added to the float sum, blocks in order, whatever the
 // tile. What limits the tile are the two pipes that multiply: of 21 operations
 // on them for 64 k and 16 outputs, 16 are dot products (Q4_1; of 20 for Q4_0).
-//
-// Weights are fetched ahead: with one tile a panel, some 4 KB ahead in the
-// stream; with several, the first four fetch the next panel meanwhile.
 #ifndef RK_LINEAR_AVX512_H
 #define RK_LINEAR_AVX512_H
 
@@ -18,22 +15,6 @@
 #define FORMS { \
   [RK_F32] = RK_ACT_F32, [RK_F16] = RK_ACT_F32, [RK_BF16] = RK_ACT_BF16, [RK_Q8_0] = RK_ACT_I8, [RK_Q4_0] = RK_ACT_I8, \
   [RK_Q4_1] = RK_ACT_I8, [RK_Q5_K] = RK_ACT_I8, [RK_Q4_K] = RK_ACT_I8, [RK_Q6_K] = RK_ACT_I8, \
-}
-static const int FORM_OF[RK_FORMATS] = FORMS;
-
-enum { AHEAD = 4096, FETCHERS = 4 };
-
-// a tile: weights, the inputs of its rows, where its sums go, and what to fetch
-// (lines a step) while it runs
-typedef struct {
-  const uint8_t *w, *fetch;
-  int lines, steps;
-  const void *a[MAX_TILE];
-  float (*acc)[RK_PANEL];
-} tile;
-
-AI void fetch_lines(const uint8_t *p, int lines) {
-  for (int i = 0; i < lines; i++) _mm_prefetch((const char *)p + i * 64, _MM_HINT_T0);
 }
 
 // ---- bfloat16 -----------------------------------------------------------------
@@ -106,11 +87,6 @@ AI void add_scaled(const int T, __m512i c[2][MAX_TILE], __m512 d0, __m512 d1, co
     acc[1][t] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(c[1][t]), d1), s, acc[1][t]);
   }
 }
-
-// Offsets into a record of the input, for block b.
-#define AT_START(b) (offsetof(act_i8, neg8) + 4 * (size_t)(b))
-#define AT_SCALE(b) (offsetof(act_i8, scale) + 4 * (size_t)(b))
-#define AT_SUM(b) (offsetof(act_i8, sum) + 4 * (size_t)(b))
 
 // { m'[block 0], m'[block 1] } as bfloat16 for the 16 rows of a row group
 AI __m512bh minima_pair(const uint8_t *w) {
@@ -197,8 +173,6 @@ AI void step_q6_k(const int F, const int T, const uint8_t *w, const char *const 
   }
 }
 
-AI int step_bytes_of(const int F) { return F == RK_Q8_0 ? 2176 : F == RK_Q4_0 ? 1152 : F == RK_Q4_1 ? 1280 : F == RK_Q5_K ? 5760 : F == RK_Q4_K ? 4736 : 6720; }
-
 AI void tile_run_i8(const int F, const int T, const tile *o) {
   const size_t records = F == RK_Q8_0 || F == RK_Q4_0 || F == RK_Q4_1 ? 1 : 4;
   __m512 acc[2][MAX_TILE];
@@ -216,43 +190,7 @@ AI void tile_run_i8(const int F, const int T, const tile *o) {
   UNROLL for (int t = 0; t < T; t++) _mm512_storeu_ps(o->acc[t], acc[0][t]), _mm512_storeu_ps(o->acc[t] + 16, acc[1][t]);
 }
 
-// ---- dispatch -------------------------------------------------------------------
-
-#define TILE_FN(F, T) static NOINLINE void tile_##F##_##T(const tile *o) { tile_run_i8(RK_##F, T, o); }
-#define TILE_FNS(F) TILE_FN(F, 1) TILE_FN(F, 2) TILE_FN(F, 3) TILE_FN(F, 4) TILE_FN(F, 5) TILE_FN(F, 6)
-TILE_FNS(Q8_0) TILE_FNS(Q4_0) TILE_FNS(Q4_1) TILE_FNS(Q5_K) TILE_FNS(Q4_K) TILE_FNS(Q6_K)
 #define TILE_FN_BF16(T) static NOINLINE void tile_BF16_##T(const tile *o) { tile_run_bf16(T, o); }
 TILE_FN_BF16(1) TILE_FN_BF16(2) TILE_FN_BF16(3) TILE_FN_BF16(4) TILE_FN_BF16(5) TILE_FN_BF16(6)
-
-#define TILE_ROW(F) [RK_##F] = {0, tile_##F##_1, tile_##F##_2, tile_##F##_3, tile_##F##_4, tile_##F##_5, tile_##F##_6}
-static void (*const tile_fns[RK_FORMATS][MAX_TILE + 1])(const tile *) = {
-  TILE_ROW(BF16), TILE_ROW(Q8_0), TILE_ROW(Q4_0), TILE_ROW(Q4_1), TILE_ROW(Q5_K), TILE_ROW(Q4_K), TILE_ROW(Q6_K),
-};
-
-// input_row is row t of the input in the form that the format wants.
-static const void *input_row(const phase *ph, int fmt, int t) {
-  if (fmt == RK_BF16) return ph->m->bf16 + (int64_t)t * ph->bf16_ld;
-  return ph->m->i8 + (int64_t)t * ph->i8_ld;
-}
-
-static void linear_packed(const linear_part *lp) {
-  const rk_mat *m = lp->mat;
-  const int rows = lp->t1 - lp->t0, tiles = (rows + MAX_TILE - 1) / MAX_TILE;
-  const int step_k = m->fmt == RK_BF16 ? 8 : rk_step_k(m->fmt), steps = (m->cols + step_k - 1) / step_k;
-  const int fetchers = tiles < FETCHERS ? tiles : FETCHERS;
-  const int share = (int)((m->panel_bytes / 64 + fetchers - 1) / fetchers + steps - 1) / steps; // lines a step
-  for (int p = lp->p0; p < lp->p1; p++) {
-    const uint8_t *w = m->w + p * m->panel_bytes;
-    for (int i = 0, t = lp->t0, n; i < tiles; i++, t += n) {
-      n = (lp->t1 - t + tiles - i - 1) / (tiles - i); // 7 rows go 4+3, not 6+1
-      tile o = {.w = w, .steps = steps, .acc = lp->s->acc};
-      if (tiles == 1) o.fetch = w + AHEAD, o.lines = (int)(m->panel_bytes / 64 / steps);
-      else o.fetch = w + m->panel_bytes + (int64_t)i * steps * share * 64, o.lines = i < fetchers ? share : 0;
-      for (int r = 0; r < n; r++) o.a[r] = input_row(lp->ph, m->fmt, t + r);
-      tile_fns[m->fmt][n](&o);
-      for (int r = 0; r < n; r++) finish(lp, p, t + r, o.acc[r]);
-    }
-  }
-}
 
 #endif

@@ -40,28 +40,31 @@ static void quantise_64(act_i8 *a, const float *x, int n) {
 }
 #else
 static void quantise_64(act_i8 *a, const float *x, int n) {
-  float sums[2];
-  for (int b = 0; b < 2; b++) {
-    const float *v = x + 32 * b;
-    int w = n - 32 * b < 0 ? 0 : n - 32 * b > 32 ? 32 : n - 32 * b;
-    float top = 1e-30f;
-    for (int i = 0; i < w; i++) top = fabsf(v[i]) > top ? fabsf(v[i]) : top;
-    float inv = 127.f / top;
-    int total[2] = {0, 0};
-    for (int i = 0; i < 32; i++) {
-      float y = i < w ? v[i] * inv : 0;
-      // written so that NaN becomes a number: converting it is undefined
-      int q = y >= 127.f ? 127 : y > -127.f ? (int)(rintf(y)) : -127;
-      a->q[32 * b + i] = (int8_t)q;
-      total[i / 16] += q;
+  float y[64];
+  if (n < 64) memset(y, 0, sizeof y), memcpy(y, x, (size_t)n * 4), x = y;
+  for (int b = 0; b < 2; b++, x += 32) {
+    vf top = vset1(1e-30f);
+    for (int i = 0; i < 32; i += VL) top = vmax(top, vmax(vld(x + i), -vld(x + i)));
+    float most = vtop(top);
+    vf inv = vset1(127.f / most), limit = vset1(127.f);
+    int32_t total[2];
+    for (int h = 0; h < 2; h++) {
+      vi sum = {0};
+      for (int i = 16 * h; i < 16 * h + 16; i += VL) {
+        // clamped so that NaN becomes a number: converting it is undefined
+        vi q = __builtin_convertvector(vround(vmax(vmin(vld(x + i) * inv, limit), -limit)), vi);
+        vsb narrow = __builtin_convertvector(q, vsb);
+        memcpy(a->q + 32 * b + i, &narrow, VL);
+        sum += q;
+      }
+      total[h] = vsumi(sum);
+      a->neg32[2 * b + h] = -32 * total[h];
     }
-    a->scale[b] = top * (1.f / 127.f);
     a->neg8[b] = -8 * (total[0] + total[1]);
-    a->neg32[2 * b] = -32 * total[0];
-    a->neg32[2 * b + 1] = -32 * total[1];
-    a->sum[b] = sums[b] = a->scale[b] * (float)(total[0] + total[1]);
+    a->scale[b] = most * (1.f / 127.f);
+    a->sum[b] = a->scale[b] * (float)(total[0] + total[1]);
   }
-  a->sum_bf16 = bf16_from(sums[0]) | (uint32_t)bf16_from(sums[1]) << 16;
+  a->sum_bf16 = bf16_from(a->sum[0]) | (uint32_t)bf16_from(a->sum[1]) << 16;
 }
 #endif
 

@@ -88,6 +88,12 @@ AI float vsum(vf v) {
     for (int i = 0; i < w; i++) t[i] += t[i + w];
   return t[0];
 }
+AI int32_t vsumi(vi v) {
+  int32_t t[VL], s = 0;
+  memcpy(t, &v, sizeof t);
+  for (int i = 0; i < VL; i++) s += t[i];
+  return s;
+}
 AI float vtop(vf v) {
   float t[VL];
   memcpy(t, &v, sizeof t);
