@@ -1,9 +1,9 @@
 package engine
 
 import (
-	"fmt"
 	"math"
 
+	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/llm"
 )
 
@@ -43,13 +43,13 @@ func (e *Engine) limit(prompt, maxTokens int) (int, error) {
 		limit = prompt + maxTokens
 	}
 	if pages := e.cfg.Backend.Pages; limit > e.maxContext() {
-		return 0, tooLong("Prompt and answer need %d tokens of KV cache; it holds %d.", limit, pages*32)
+		return 0, tooLong("Prompt and answer need %d tokens of KV cache; it holds %d.", limit, pages*backend.PageTokens)
 	}
 	return limit, nil
 }
 
 func tooLong(format string, args ...any) error {
-	err := llm.Errorf(llm.TooLong, "messages", format, args...)
+	err := llm.Errorf(llm.TooLong, "prompt", format, args...)
 	err.Code = "context_length_exceeded"
 	return err
 }
@@ -94,5 +94,3 @@ func checkSampling(p *llm.SamplingParams, vocab int) error {
 	}
 	return checkIDs("stop_token_ids", p.StopIDs, vocab)
 }
-
-var errStalled = fmt.Errorf("engine: a step exceeds the stall limit")

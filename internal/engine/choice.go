@@ -36,8 +36,13 @@ type choice struct {
 }
 
 // newRequest runs in the client's goroutine; guides are built here.
-func newRequest(e *Engine, req *llm.Request, limit int) *request {
-	r := &request{prompt: slices.Clone(req.Prompt.IDs), priority: req.Priority, limit: limit, open: req.N,
+func newRequest(e *Engine, req *llm.Request, limit int) (r *request, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &llm.Error{Kind: llm.Internal, Message: "The engine failed on this request.", Err: fmt.Errorf("engine: panic in building a guide: %v", p)}
+		}
+	}()
+	r = &request{prompt: slices.Clone(req.Prompt.IDs), priority: req.Priority, limit: limit, open: req.N,
 		scope: []string{e.cfg.Model, req.Tenant, req.Salt}, accepted: time.Now(), choices: make([]choice, req.N)}
 	if e.cfg.NoPrefixCache {
 		r.scope = append(r.scope, strconv.FormatUint(e.serial.Add(1), 10))
@@ -51,7 +56,7 @@ func newRequest(e *Engine, req *llm.Request, limit int) *request {
 			r.choices[i].guide = req.Guide(i)
 		}
 	}
-	return r
+	return r, nil
 }
 
 // slot is the choice's sampling state for the device. Tokens are append-only,

@@ -37,9 +37,10 @@ type Config struct {
 
 // tweak is what only this package's tests change.
 type tweak struct {
-	pageOrder []int // order in which fresh pages are handed out
-	poison    int   // over 0: this page, the pool's end, is copied over every page handed out
-	overlap   int   // steps under way at most; 0: 2
+	pageOrder []int              // order in which fresh pages are handed out
+	poison    int                // over 0: this page, the pool's end, is copied over every page handed out
+	overlap   int                // steps under way at most; 0: 2
+	landed    func(steps uint64) // called by the loop as a step comes back
 }
 
 func (c *Config) setDefaults() {

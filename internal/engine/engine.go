@@ -126,10 +126,13 @@ func (e *Engine) Submit(ctx context.Context, req *llm.Request) (llm.Stream, erro
 		e.live.Add(-1)
 		return nil, &llm.Error{Kind: llm.Overloaded, Message: "Too many requests are waiting.", RetryAfter: e.retryAfter()}
 	}
-	r := newRequest(e, req, limit)
-	if !e.inbox.post(message{kind: submitted, req: r}) {
+	r, err := newRequest(e, req, limit)
+	if err == nil && !e.inbox.post(message{kind: submitted, req: r}) {
+		err = llm.Errorf(llm.Stopping, "", "The server is stopping.")
+	}
+	if err != nil {
 		e.live.Add(-1)
-		return nil, llm.Errorf(llm.Stopping, "", "The server is stopping.")
+		return nil, err
 	}
 	r.stream.watch(context.AfterFunc(ctx, func() {
 		e.inbox.post(message{kind: cancelled, req: r})

@@ -454,3 +454,86 @@ func BenchmarkDecodeStep(b *testing.B) {
 	cancel()
 	wg.Wait()
 }
+
+// TestPanicInTheLoopFailsRequestsNotTheProcess: the engine goes on, empty.
+func TestPanicInTheLoopFailsRequestsNotTheProcess(t *testing.T) {
+	for _, at := range []uint64{1, 2, 5, 30} {
+		e := start(t, newFake(t, small()), func(c *Config) {
+			c.tweak.landed = func(steps uint64) {
+				if steps == at {
+					panic("broken invariant")
+				}
+			}
+		})
+		reqs := mixed(rand.New(rand.NewPCG(1, 2)), 20, 60, 50)
+		var wg sync.WaitGroup
+		failed := make(chan struct{}, 100)
+		for _, req := range reqs {
+			s := submit(t, e, req)
+			wg.Go(func() {
+				for i, a := range receive(t, s, req.N) {
+					ids, reason := want(req.Prompt.IDs, req.Sampling, i, e.cfg.Backend.MaxContext)
+					if a.finish.Reason == llm.FinishError {
+						failed <- struct{}{}
+						ids, reason = ids[:len(a.ids)], llm.FinishError
+					}
+					if !slices.Equal(a.ids, ids) || a.finish.Reason != reason {
+						t.Errorf("got %v %s want %v %s", a.ids, a.finish.Reason, ids, reason)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if len(failed) == 0 {
+			t.Errorf("panic at step %d failed nobody", at)
+		}
+		crowd(t, e, reqs)
+		settled(t, e)
+	}
+}
+
+// TestPromptsDoNotHoldUpDecoding: prompt rows add at most MaxPrefillStall to a
+// step that decodes, once a step with enough of them was measured.
+func TestPromptsDoNotHoldUpDecoding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := backend.Config{MaxRows: 512, MaxSeqs: 8, MaxContext: 2048, Pages: 512}
+		be := newFake(t, cfg)
+		var mixedRows []int
+		be.onBatch = func(b *backend.Batch) {
+			time.Sleep(time.Duration(b.Rows) * time.Millisecond)
+			decodes := 0
+			for _, q := range b.Seqs {
+				if q.Count == 1 {
+					decodes++
+				}
+			}
+			if decodes > 0 && b.Rows > decodes {
+				mixedRows = append(mixedRows, b.Rows)
+			}
+		}
+		e := start(t, be, nil)
+		p := greedy(100)
+		p.IgnoreEOS = true
+		first := submit(t, e, newReq(prompt(1, 4), p))
+		if _, err := first.Recv(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		long := newReq(prompt(2, 1500), greedy(3))
+		expect(t, e, long, ask(t, e, long))
+		receive(t, first, 1)
+		if len(mixedRows) < 15 || mixedRows[0] > 40 || slices.Max(mixedRows) > 110 || slices.Max(mixedRows) < 80 {
+			t.Errorf("rows of the steps that decode and prefill at 1 ms a row: %v", mixedRows)
+		}
+		settled(t, e)
+	})
+}
+
+func TestPanicInBuildingAGuideIsAnError(t *testing.T) {
+	e := start(t, newFake(t, small()), nil)
+	req := newReq(prompt(1, 4), greedy(4))
+	req.Guide = func(int) llm.Guide { panic("guide") }
+	if _, err := e.Submit(t.Context(), req); llm.KindOf(err) != llm.Internal || err == nil {
+		t.Errorf("%v", err)
+	}
+	settled(t, e)
+}

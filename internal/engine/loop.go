@@ -152,6 +152,9 @@ func (e *Engine) landed(s *runner.Step) {
 	}
 	defer func() { e.steps = append(e.steps, s) }()
 	e.counts.step(s)
+	if e.cfg.tweak.landed != nil {
+		e.cfg.tweak.landed(e.counts.steps)
+	}
 	if s.Err != nil {
 		e.logFault(s)
 		for _, q := range e.sched.Fail() {
@@ -197,6 +200,8 @@ func (e *Engine) sampled(c *choice, tokens []int32, row *runner.Row) {
 		e.guideOn(c, ids)
 	}
 }
+
+var errStalled = errors.New("engine: a step exceeds the stall limit")
 
 // failWaitingIfStalled ends requests that wait for a device that hangs; those
 // that run may still go on if it comes back.

@@ -8,9 +8,8 @@ import (
 )
 
 const (
-	minPrefill   = 32  // rows: fewer would waste the weights' trip through the cache
-	firstPrefill = 128 // rows in a step that decodes, before anything is measured
-	smoothing    = 0.2 // weight of the newest measurement
+	minPrefill = 32  // rows: fewer would waste the weights' trip through the cache
+	smoothing  = 0.2 // weight of the newest measurement
 )
 
 // pace turns measured step times into a number of prompt rows, so that prompts
@@ -30,13 +29,16 @@ func (e *Engine) budget() sched.Budget {
 	return b
 }
 
+// prefill is the most prompt rows of a step that decodes.
 func (p *pace) prefill() int {
 	if p.row <= 0 {
-		return firstPrefill
+		return minPrefill
 	}
 	return max(minPrefill, int(min(p.limit.Seconds()/p.row, 1<<20)))
 }
 
+// observe learns from one step. Items of one row count as decoding: so does the
+// last row of a prompt, and it costs the same.
 func (p *pace) observe(s *runner.Step) {
 	decode, prefill := 0, 0
 	for i := range s.Plan.Items {
@@ -58,6 +60,7 @@ func (p *pace) observe(s *runner.Step) {
 	}
 }
 
+// blend is an exponentially weighted mean that starts with its first value.
 func blend(old, now float64) float64 {
 	if old == 0 {
 		return now

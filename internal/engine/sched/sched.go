@@ -124,7 +124,7 @@ func (s *Scheduler) Add(r Request) (*Group, error) {
 	chain := kv.NewChain(r.Scope...)
 	for i := range g.Seqs {
 		q := &Seq{Choice: i, group: g, priority: r.Priority, order: s.arrived, limit: r.Limit, slot: -1,
-			tokens: slices.Clone(r.Prompt), promptLen: len(r.Prompt), chain: chain.Clone(),
+			tokens: slices.Clip(r.Prompt), promptLen: len(r.Prompt), chain: chain.Clone(),
 			guided: r.Guided != nil && r.Guided[i]}
 		s.arrived++
 		g.Seqs[i] = q
@@ -142,8 +142,9 @@ func (s *Scheduler) Plan(b Budget) *Plan {
 	s.dropRetired()
 	p := &s.plans[s.made%len(s.plans)]
 	p.reset()
-	left := b.Tokens - s.planDecode(p, b.Tokens)
-	s.planPrefill(p, min(left, max(b.PrefillTokens, 1)))
+	chunk := max(b.PrefillTokens, 1)
+	left := b.Tokens - s.planDecode(p, b.Tokens, chunk)
+	s.planPrefill(p, min(left, chunk))
 	if len(p.Items) == 0 {
 		return nil
 	}
@@ -152,13 +153,15 @@ func (s *Scheduler) Plan(b Budget) *Plan {
 	return p
 }
 
-// planDecode gives each sequence past its prompt its next rows and returns how
-// many. More than one row a sequence is due only after tokens were forced.
-func (s *Scheduler) planDecode(p *Plan, rows int) int {
+// planDecode gives each sequence past its prompt its next row and returns the
+// number of rows. More than one a sequence is due only after tokens were forced;
+// they come in chunks that leave a row to everybody behind.
+func (s *Scheduler) planDecode(p *Plan, rows, chunk int) int {
 	used := 0
 	for i := 0; i < len(s.running) && used < rows; i++ {
 		q := s.running[i]
-		n := min(q.uncomputed(), rows-used)
+		behind := len(s.running) - 1 - i
+		n := min(q.uncomputed(), chunk, max(rows-used-behind, 1))
 		if n == 0 || q.prefilling() {
 			continue
 		}
