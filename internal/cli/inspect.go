@@ -208,6 +208,9 @@ func describeText(m *weights.Model) (tokenizer string, template bool) {
 		pre, _ := m.Meta.String("tokenizer.ggml.pre")
 		tokens, _ := m.Meta.Strings("tokenizer.ggml.tokens")
 		_, template = m.Meta.String("tokenizer.chat_template")
+		if len(tokens) == 0 {
+			return "none", template
+		}
 		return fmt.Sprintf("%s (%d tokens)", strings.TrimSuffix(kind+"/"+pre, "/"), len(tokens)), template
 	}
 	var t struct {

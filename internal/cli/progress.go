@@ -10,6 +10,10 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
+// patience is how long a stage runs without a bar: what is over sooner needs
+// none.
+const patience = 300 * time.Millisecond
+
 // progress shows how far downloads and loading are: bars on a terminal, else a
 // line of log when a stage has ended.
 type progress struct {
@@ -20,7 +24,7 @@ type progress struct {
 }
 
 type stage struct {
-	bar   *mpb.Bar
+	bar   *mpb.Bar // nil before its time
 	began time.Time
 	ended bool
 }
@@ -42,31 +46,30 @@ func (p *progress) Report(name string, done, total int64) {
 	s := p.stage[name]
 	if s == nil {
 		s = &stage{began: time.Now()}
-		if p.bars != nil {
-			s.bar = p.bars.AddBar(total,
-				mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR)),
-				mpb.AppendDecorators(
-					decor.CountersKibiByte("% .1f / % .1f", decor.WCSyncSpace),
-					decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO, decor.WCSyncSpace), "")))
-		}
 		p.stage[name] = s
 	}
 	if s.ended {
 		return
 	}
+	if p.bars != nil && s.bar == nil && time.Since(s.began) > patience {
+		s.bar = p.bar(name, total)
+	}
+	s.ended = done >= total
 	if s.bar != nil {
-		s.bar.SetTotal(total, false)
 		s.bar.SetCurrent(done)
+		s.bar.SetTotal(total, s.ended)
 	}
-	if done < total {
-		return
-	}
-	s.ended = true
-	if s.bar != nil {
-		s.bar.SetTotal(total, true)
-	} else {
+	if p.bars == nil && s.ended {
 		p.log.Info("done", "stage", name, "bytes", total, "seconds", time.Since(s.began).Seconds())
 	}
+}
+
+func (p *progress) bar(name string, total int64) *mpb.Bar {
+	return p.bars.AddBar(total,
+		mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR)),
+		mpb.AppendDecorators(
+			decor.CountersKibiByte("% .1f / % .1f", decor.WCSyncSpace),
+			decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO, decor.WCSyncSpace), "")))
 }
 
 // Close ends the bars that are still there and waits until they are drawn.
