@@ -73,6 +73,9 @@ func TestBadBatchesAreRefused(t *testing.T) {
 		if err := b.Forward(); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
 		}
+		if err := b.Sample(); err == nil {
+			t.Errorf("%s: logits of a refused step were sampled", name)
+		}
 		if again := good(); again != first {
 			t.Errorf("%s: the next step gave %g, must be %g", name, again, first)
 		}

@@ -30,6 +30,7 @@ type Backend struct {
 	tokens int      // rows of the embedding
 	vocab  int      // rows of the LM head
 	logits []float32
+	rows   int // logits rows of the last step, 0 after one that failed
 	batch  backend.Batch
 	slots  *sample.Slots
 	group  *group // nil: one rank
@@ -195,6 +196,7 @@ func (b *Backend) SetSlot(slot int, s backend.Slot) { b.slots.Set(slot, s) }
 
 // Forward implements backend.Backend.
 func (b *Backend) Forward() error {
+	b.rows = 0
 	if b.ops == nil {
 		return errors.New("reference: Forward before Build")
 	}
@@ -207,11 +209,15 @@ func (b *Backend) Forward() error {
 	for _, op := range b.ops {
 		op()
 	}
+	b.rows = len(b.batch.LogitRows)
 	return nil
 }
 
 // Sample implements backend.Backend.
 func (b *Backend) Sample() error {
+	if len(b.batch.LogitRows) > b.rows {
+		return fmt.Errorf("reference: Sample of %d logits rows, Forward made %d", len(b.batch.LogitRows), b.rows)
+	}
 	return b.slots.Sample(&b.batch, b.logitsRow)
 }
 
@@ -222,8 +228,8 @@ func (b *Backend) logitsRow(i int) []float32 { return b.logits[i*b.vocab : (i+1)
 
 // LogitsRow implements backend.Backend.
 func (b *Backend) LogitsRow(dst []float32, i int) error {
-	if i < 0 || (i+1)*b.vocab > len(b.logits) || len(dst) != b.vocab {
-		return fmt.Errorf("reference: logits row %d of %d into %d floats", i, len(b.batch.LogitRows), len(dst))
+	if i < 0 || i >= b.rows || len(dst) != b.vocab {
+		return fmt.Errorf("reference: logits row %d of %d into %d floats", i, b.rows, len(dst))
 	}
 	copy(dst, b.logitsRow(i))
 	return nil
