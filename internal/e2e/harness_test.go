@@ -52,7 +52,7 @@ type process struct {
 	err    error
 }
 
-var served = regexp.MustCompile(`is served on (http://\S+)`)
+var served = regexp.MustCompile(`is served on (?:the socket )?(\S+)`)
 
 // start runs `reasond serve --port 0` with further arguments and waits until it
 // has printed its address. The process ends with the test.
