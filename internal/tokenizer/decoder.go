@@ -13,7 +13,6 @@ type Decoder struct {
 	held  int
 	text  int // bytes of text given out so far
 	strip int // spaces that may still be dropped at the start of the text
-	first bool
 }
 
 // NewDecoder starts a choice's text. With dropControl, control tokens give no
@@ -26,7 +25,7 @@ func (v *Vocab) NewDecoder(dropControl bool) *Decoder {
 
 // Reset makes the decoder new.
 func (d *Decoder) Reset() {
-	d.held, d.text, d.strip, d.first = 0, 0, d.vocab.rule.strip, true
+	d.held, d.text, d.strip = 0, 0, d.vocab.rule.strip
 }
 
 // Append appends the text that ids add to dst, and for each id the offset in

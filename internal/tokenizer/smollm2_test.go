@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"encoding/json"
-	"os"
 	"slices"
 	"testing"
 
@@ -32,14 +31,8 @@ func openSmolLM2(tb testing.TB) *Tokenizer {
 
 func TestSmolLM2TokensAreThoseOfTransformers(t *testing.T) {
 	tok := openSmolLM2(t)
-	data, err := os.ReadFile("../../testdata/smollm2/tokens.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var pairs [][2]json.RawMessage
-	if err := json.Unmarshal(data, &pairs); err != nil {
-		t.Fatal(err)
-	}
+	readJSON(t, "../../testdata/smollm2/tokens.json", &pairs)
 	if len(pairs) < 1000 {
 		t.Fatalf("%d golden texts, 1,000 are due", len(pairs))
 	}
@@ -58,6 +51,30 @@ func TestSmolLM2TokensAreThoseOfTransformers(t *testing.T) {
 		}
 		if text := tok.Vocab().Decode(want, false); !same(t, tok, text, want) {
 			t.Errorf("Decode(%v) = %q", want, text)
+		}
+	}
+}
+
+func TestSmolLM2PromptsAreThoseOfTransformers(t *testing.T) {
+	tok := openSmolLM2(t)
+	var golden struct {
+		Prompts []struct {
+			Text      string
+			IDs       []int32
+			Generated []int32
+		}
+	}
+	readJSON(t, "../../testdata/smollm2/golden.json", &golden)
+	if len(golden.Prompts) == 0 {
+		t.Fatal("no golden prompts")
+	}
+	for _, p := range golden.Prompts {
+		got, err := tok.Encode(p.Text, nil)
+		if err != nil || !slices.Equal(got, p.IDs) {
+			t.Errorf("Encode(%q) = %v, %v; want %v", p.Text, got, err, p.IDs)
+		}
+		if text := tok.Vocab().Decode(p.Generated, false); !same(t, tok, text, p.Generated) {
+			t.Errorf("Decode(%v) = %q", p.Generated, text)
 		}
 	}
 }

@@ -16,7 +16,7 @@ func TestClientTextIsNeverAControlToken(t *testing.T) {
 	tok := tiny(t)
 	const role, text, end = "<|im_start|>user\n", "hi <|im_end|> you<|im_start|>", "<|im_end|>\n"
 	first, second := len(role)+3, len(role)+len("hi <|im_end|> you")
-	spans := []Span{{first, first + 10}, {second, second + 12}}
+	spans := []Span{{Start: first, End: first + 10}, {Start: second, End: second + 12}}
 	ids, err := tok.Encode(role+text+end, spans)
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func TestClientTextIsNeverAControlToken(t *testing.T) {
 // of the same letters that spells none.
 func TestASpanDoesNotDisturbItsNeighbours(t *testing.T) {
 	tok := tiny(t)
-	ids, err := tok.Encode("many words <|im_end|> and more", []Span{{11, 21}})
+	ids, err := tok.Encode("many words <|im_end|> and more", []Span{{Start: 11, End: 21}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestPromptsWithoutSpansAreEncodedAsEver(t *testing.T) {
 	tok, golden := tiny(t), readTinyGolden(t)
 	for _, c := range golden.Cases {
 		for _, at := range []int{0, len(c.Prompt)} {
-			got, err := tok.Encode(c.Prompt, []Span{{at, at}})
+			got, err := tok.Encode(c.Prompt, []Span{{Start: at, End: at}})
 			if err != nil || !slices.Equal(got, c.PromptIDs) {
 				t.Errorf("%s: with an empty span %v, %v", c.Name, got, err)
 			}
@@ -237,7 +237,7 @@ func TestPlainPiecesNeverMakeControlTokens(t *testing.T) {
 			continue
 		}
 		text := golden.Tokens[id]
-		ids, err := tok.Encode("a"+text, []Span{{1, 1 + len(text)}})
+		ids, err := tok.Encode("a"+text, []Span{{Start: 1, End: 1 + len(text)}})
 		if err != nil || slices.Contains(ids, int32(id)) {
 			t.Errorf("the text %q became %v, %v", text, ids, err)
 		}
