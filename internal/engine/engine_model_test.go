@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -33,7 +34,7 @@ var devices = []struct {
 }
 
 // tinyEngine serves tiny-reasoner from a fresh backend.
-func tinyEngine(t *testing.T, open func(backend.Config) (backend.Backend, error), bc backend.Config, tweak func(*Config, backend.Backend)) *Engine {
+func tinyEngine(t testing.TB, open func(backend.Config) (backend.Backend, error), bc backend.Config, tweak func(*Config, backend.Backend)) *Engine {
 	t.Helper()
 	src, err := weights.Open(tinyReasoner)
 	if err != nil {
@@ -67,7 +68,7 @@ type goldenCase struct {
 	MinMargin float64 `json:"min_margin"`
 }
 
-func goldenCases(t *testing.T) []goldenCase {
+func goldenCases(t testing.TB) []goldenCase {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(tinyReasoner, "golden.json"))
 	if err != nil {
@@ -203,5 +204,29 @@ func poisonPage(t *testing.T, be backend.Backend, page int32) {
 	}
 	if err := be.Sync(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// BenchmarkTinyReasoner is the whole engine on the cpu backend; tokens/s is what
+// counts. The gap between steps is what the loop costs.
+func BenchmarkTinyReasoner(b *testing.B) {
+	for _, n := range []int{1, 16} {
+		b.Run(fmt.Sprintf("streams=%d", n), func(b *testing.B) {
+			d := devices[2]
+			e := tinyEngine(b, d.open, backend.Config{MaxRows: 256, MaxSeqs: 16, MaxContext: 1024, Pages: 512}, nil)
+			cases := goldenCases(b)
+			p := greedy(400)
+			p.IgnoreEOS = true
+			b.ReportAllocs()
+			for b.Loop() {
+				var wg sync.WaitGroup
+				for i := range n {
+					s := submit(b, e, newReq(cases[i].PromptIDs, p))
+					wg.Go(func() { receive(b, s, 1) })
+				}
+				wg.Wait()
+			}
+			b.ReportMetric(float64(b.N*n*400)/b.Elapsed().Seconds(), "tokens/s")
+		})
 	}
 }

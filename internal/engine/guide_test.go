@@ -130,6 +130,31 @@ func TestGuidesSteerTheirOwnChoice(t *testing.T) {
 	}
 }
 
+// TestGuidedRowsRunInEveryStep: with unguided company too.
+func TestGuidedRowsRunInEveryStep(t *testing.T) {
+	be := newFake(t, small())
+	submitted := make(chan struct{})
+	be.forward = func(int) error { <-submitted; return nil }
+	e := start(t, be, nil)
+	var wg sync.WaitGroup
+	for i := range 6 {
+		p := greedy(100)
+		p.IgnoreEOS = true
+		req := newReq(prompt(uint64(i), 5), p)
+		if i%2 == 0 {
+			req.Guide = func(int) llm.Guide { return badGuide{} } // asks for nothing
+		}
+		s := submit(t, e, req)
+		wg.Go(func() { expect(t, e, req, receive(t, s, 1)) })
+	}
+	close(submitted)
+	wg.Wait()
+	settled(t, e)
+	if s := e.Stats(); s.Steps > 110 {
+		t.Errorf("%d steps for 100 tokens of each", s.Steps)
+	}
+}
+
 type badGuide struct{ accept, mask bool }
 
 func (g badGuide) Accept([]int32) llm.Directive {

@@ -34,7 +34,7 @@ func TestRandomAbortsHurtNobodyElse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			leaves, after := i%3 == 0, r.IntN(4)
+			leaves, after, how := i%3 == 0, r.IntN(4), r.IntN(3)
 			wg.Go(func() {
 				defer cancel()
 				if !leaves {
@@ -44,12 +44,16 @@ func TestRandomAbortsHurtNobodyElse(t *testing.T) {
 				for range after {
 					s.Recv(context.Background())
 				}
-				switch i % 2 {
+				switch how {
 				case 0:
 					cancel()
 				case 1:
 					s.Close()
 					s.Close()
+				case 2:
+					for choice := range 2 * req.N {
+						s.Stop(choice%req.N, "match")
+					}
 				}
 				finishes := 0
 				for {
