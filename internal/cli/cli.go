@@ -68,9 +68,9 @@ func newRoot(w world) *cobra.Command {
 		Long: `reasond serves a reasoning model behind the OpenAI API and splits every answer
 into reasoning_content and content.
 
-  reasond serve                    the small model that is built in
-  reasond serve Qwen/Qwen3-0.6B    a model of the Hugging Face hub
-  reasond chat                     talk to it in the terminal`,
+  reasond serve                                              the small model that is built in
+  reasond serve Qwen/Qwen3-0.6B --reasoning-parser qwen3     a model of the Hugging Face hub
+  reasond chat                                               talk in the terminal`,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/reasond/reasond/api/reasoning"
 	"github.com/reasond/reasond/internal/bundle"
 	"github.com/reasond/reasond/internal/config"
 )
@@ -48,10 +49,14 @@ func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, 
 	began := time.Now()
 	c.Progress = func(done, total int64) { bars.Report("loading", done, total) }
 	b, err := bundle.Open(c)
+	bars.Close()
 	if err != nil {
 		return nil, err
 	}
 	log.Info("model loaded", "model", b.Name, "architecture", b.Config.Architecture, "context", b.MaxContext,
 		"kv_pages", b.Pages, "backend", b.Backend.Name, "seconds", time.Since(began).Seconds())
+	if b.Parser == nil && !c.NoParser {
+		log.Info("everything is content: --reasoning-parser NAME splits off the reasoning", "names", reasoning.Names())
+	}
 	return b, nil
 }

@@ -72,7 +72,8 @@ func (p *progress) bar(name string, total int64) *mpb.Bar {
 			decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO, decor.WCSyncSpace), "")))
 }
 
-// Close ends the bars that are still there and waits until they are drawn.
+// Close ends the bars that are still there and waits until they are drawn: what
+// is written to the terminal before that is drawn over. It may be called twice.
 func (p *progress) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -83,5 +84,6 @@ func (p *progress) Close() {
 	}
 	if p.bars != nil {
 		p.bars.Wait()
+		p.bars = nil
 	}
 }
