@@ -1,0 +1,112 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/reasond/reasond/internal/llm"
+)
+
+// ModelInfo is one model of the upstream's list.
+type ModelInfo struct {
+	ID         string
+	MaxContext int // tokens; 0: the upstream does not say
+}
+
+// Models is the upstream's list of models.
+func (e *Engine) Models(ctx context.Context) ([]ModelInfo, error) {
+	var list struct {
+		Data []struct {
+			ID          string `json:"id"`
+			MaxModelLen int    `json:"max_model_len"` // vLLM, SGLang, LightLLM
+			Meta        struct {
+				Context int `json:"n_ctx"` // llama-server
+			} `json:"meta"`
+		} `json:"data"`
+	}
+	if err := e.get(ctx, "/v1/models", &list); err != nil {
+		return nil, err
+	}
+	var out []ModelInfo
+	for _, m := range list.Data {
+		out = append(out, ModelInfo{ID: m.ID, MaxContext: max(cmp.Or(m.MaxModelLen, m.Meta.Context), 0)})
+	}
+	return out, nil
+}
+
+// Probe asks the upstream for what Config left open, the model's name and its
+// context. It fails if the upstream cannot be reached or has no such model.
+func (e *Engine) Probe(ctx context.Context) error {
+	models, err := e.Models(ctx)
+	if err != nil {
+		return err
+	}
+	if len(models) == 0 {
+		return errors.New("the upstream serves no model")
+	}
+	name := cmp.Or(e.cfg.Model, models[0].ID)
+	at := slices.IndexFunc(models, func(m ModelInfo) bool { return m.ID == name })
+	if at < 0 {
+		names := make([]string, len(models))
+		for i, m := range models {
+			names[i] = m.ID
+		}
+		return fmt.Errorf("the upstream has no model %q; it has %s", name, strings.Join(names, ", "))
+	}
+	e.model.Store(&name)
+	if e.cfg.MaxContext > 0 {
+		return nil
+	}
+	size := models[at].MaxContext
+	if size == 0 && e.kind.props {
+		size = e.contextOfProps(ctx)
+	}
+	e.maxContext.Store(int64(size))
+	return nil
+}
+
+// contextOfProps is llama-server's context of one slot; 0 if it does not say.
+func (e *Engine) contextOfProps(ctx context.Context) int {
+	var props struct {
+		Settings struct {
+			Context int `json:"n_ctx"`
+		} `json:"default_generation_settings"`
+	}
+	if e.get(ctx, "/props", &props) != nil {
+		return 0
+	}
+	return max(props.Settings.Context, 0)
+}
+
+// Health asks the upstream's own health endpoint; nil: it can work.
+func (e *Engine) Health(ctx context.Context) error { return e.get(ctx, e.kind.health, nil) }
+
+// get decodes a JSON answer into v, unless v is nil.
+func (e *Engine) get(ctx context.Context, path string, v any) error {
+	resp, err := e.send(ctx, http.MethodGet, path, "", nil)
+	if err != nil {
+		return unreachable(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil {
+		return unreachable(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return e.refusal(resp.StatusCode, resp.Header, raw)
+	}
+	if v == nil {
+		return nil
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return &llm.Error{Kind: llm.Internal, Message: "the upstream's answer to " + path + " is not the JSON expected", Err: err}
+	}
+	return nil
+}
