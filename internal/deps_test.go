@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -269,4 +270,35 @@ func selects(n ast.Node, pkg, name string) bool {
 	}
 	x, ok := s.X.(*ast.Ident)
 	return ok && x.Name == pkg
+}
+
+// A newcomer finds each package in docs/architecture.md: by its path, or by its
+// last element in the row of the package above it.
+func TestTheArchitecturePageNamesEveryPackage(t *testing.T) {
+	page, err := os.ReadFile("../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{} // path → row
+	for line := range strings.Lines(string(page)) {
+		if rest, ok := strings.CutPrefix(line, "| `"); ok {
+			name, _, _ := strings.Cut(rest, "`")
+			rows[name] = line
+		}
+	}
+	known := map[string]bool{}
+	for _, f := range sourceFiles(t) {
+		if known[f.pkg] {
+			continue
+		}
+		known[f.pkg] = true
+		if rows[f.pkg] == "" && !strings.Contains(rows[path.Dir(f.pkg)], "`"+path.Base(f.pkg)+"`") {
+			t.Errorf("docs/architecture.md does not name %s", f.pkg)
+		}
+	}
+	for name := range rows {
+		if _, err := os.Stat("../" + name); err != nil {
+			t.Errorf("docs/architecture.md names %s: %v", name, err)
+		}
+	}
 }
