@@ -39,6 +39,9 @@ func (m *Model) newChoice(i int, req *Request, start reasoning.Start) *choice {
 	if m.Parser != nil {
 		c.parser = m.Parser.New(start)
 	}
+	if req.Chat.ContinueFinalMessage {
+		c.dec.Continue()
+	}
 	if len(req.Stop) > 0 {
 		c.stops = tokenizer.NewMatcher(req.Stop)
 	}
@@ -72,10 +75,10 @@ func (c *choice) accept(d llm.Delta) (match string, stopped bool) {
 }
 
 func (c *choice) token(id int32) {
-	start := c.rawStart + len(c.raw)
 	c.text, c.tokens = c.dec.Append(c.text[:0], c.tokens, id)
 	if c.vocab.IsControl(id) {
-		c.control = append(c.control, textRun{start, c.tokens[len(c.tokens)-1]})
+		end := c.tokens[len(c.tokens)-1]
+		c.control = append(c.control, textRun{end - len(c.vocab.Bytes(id)), end})
 	}
 	if len(c.text) > 0 {
 		c.feed(string(c.text))

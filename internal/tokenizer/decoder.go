@@ -28,6 +28,10 @@ func (d *Decoder) Reset() {
 	d.held, d.text, d.strip = 0, 0, d.vocab.rule.strip
 }
 
+// Continue says that the text goes on from a prompt's own last words, so that
+// the space which SentencePiece puts before a text's first word is a space.
+func (d *Decoder) Continue() { d.strip = 0 }
+
 // Append appends the text that ids add to dst, and for each id the offset in
 // the whole text where the token ends to ends. A token's last byte may still be
 // held back; its end then lies inside the character that it will become part

@@ -42,6 +42,19 @@ func byteVocab(tb testing.TB) *Vocab {
 	return v
 }
 
+// byteLevel writes bytes in GPT-2's alphabet.
+func byteLevel(b []byte) string {
+	var letters [256]rune
+	for r, b := range alphabet {
+		letters[b] = r
+	}
+	var out strings.Builder
+	for _, c := range b {
+		out.WriteRune(letters[c])
+	}
+	return out.String()
+}
+
 func byteIDs(text string) []int32 {
 	ids := make([]int32, len(text))
 	for i := range len(text) {
@@ -207,6 +220,11 @@ func TestLeadingSpaceIsDroppedOnceAtTheStart(t *testing.T) {
 		{nil, ""},
 	} {
 		decodes(t, &Tokenizer{vocab: v}, c.ids, true, c.want)
+	}
+	d := v.NewDecoder(true)
+	d.Continue()
+	if text, _ := d.Append(nil, nil, space, a); string(text) != " a" {
+		t.Errorf("what goes on from a prompt is %q", text)
 	}
 }
 

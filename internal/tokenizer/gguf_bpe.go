@@ -102,11 +102,11 @@ func (g *ggufVocab) byteLevel() (document, error) {
 	if g.cfg.AddBOS == nil && s.addBOS && g.cfg.BOS != "" {
 		g.cfg.AddBOS = &s.addBOS
 	}
-	alphabet := part{"type": "ByteLevel", "add_prefix_space": g.prefixSpace, "trim_offsets": true, "use_regex": false}
+	letters := part{"type": "ByteLevel", "add_prefix_space": g.prefixSpace, "trim_offsets": true, "use_regex": false}
 	return document{
 		Normalizer:   s.normalizer,
-		PreTokenizer: sequence("pretokenizers", append(slices.Clone(s.parts), alphabet)...),
-		Decoder:      alphabet,
+		PreTokenizer: sequence("pretokenizers", append(slices.Clone(s.parts), letters)...),
+		Decoder:      letters,
 		Model: bpe{
 			Type: "BPE", Vocab: g.vocab(), Merges: merges, IgnoreMerges: s.ignoreMerges,
 		},
