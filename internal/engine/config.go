@@ -23,7 +23,8 @@ type Config struct {
 	MaskWorkers int           // goroutines that compute guides' masks; default 2
 
 	// MaxPrefillStall bounds how long prompt rows may delay a step that also
-	// decodes; default 100 ms. It never pushes prefill under 32 rows a step.
+	// decodes; default 100 ms. A step of prompts alone may take ten times that.
+	// It never pushes prefill under 32 rows a step.
 	MaxPrefillStall time.Duration
 
 	MaxPreemptions int // times a choice may lose its pages before they are reserved for it; default 3

@@ -33,6 +33,15 @@ var devices = []struct {
 	{"cpu", 4, 9, func(c backend.Config) (backend.Backend, error) { return cpu.New(c) }},
 }
 
+// raceEnabled is true under -race, where the reference backend takes minutes.
+var raceEnabled bool
+
+func skipSlow(t *testing.T, scale int) {
+	if raceEnabled && scale == 1 {
+		t.Skip("the reference backend is too slow under -race; cpu runs the same test")
+	}
+}
+
 // tinyEngine serves tiny-reasoner from a fresh backend.
 func tinyEngine(t testing.TB, open func(backend.Config) (backend.Backend, error), bc backend.Config, tweak func(*Config, backend.Backend)) *Engine {
 	t.Helper()
@@ -85,6 +94,7 @@ func goldenCases(t testing.TB) []goldenCase {
 func TestGoldenOutputsInACrowd(t *testing.T) {
 	for _, d := range devices {
 		t.Run(d.name, func(t *testing.T) {
+			skipSlow(t, d.scale)
 			bc := backend.Config{MaxRows: 256, MaxSeqs: 16, MaxContext: 1024, Pages: 256}
 			e := tinyEngine(t, d.open, bc, nil)
 			var wg sync.WaitGroup
@@ -112,6 +122,7 @@ func TestGoldenOutputsInACrowd(t *testing.T) {
 func TestModelAnswersDoNotDependOnCompany(t *testing.T) {
 	for _, d := range devices {
 		t.Run(d.name, func(t *testing.T) {
+			skipSlow(t, d.scale)
 			bc := backend.Config{MaxRows: 64, MaxSeqs: 6, MaxContext: 512, Pages: 96}
 			reqs := modelRequests(goldenCases(t), d.scale)
 			alone := make([][]answer, len(reqs))
@@ -119,7 +130,7 @@ func TestModelAnswersDoNotDependOnCompany(t *testing.T) {
 			for i, req := range reqs {
 				alone[i] = ask(t, e, req)
 			}
-			same := func(e *Engine) {
+			same := func(e *Engine, submitted func()) {
 				t.Helper()
 				var wg sync.WaitGroup
 				for i, req := range reqs {
@@ -132,9 +143,10 @@ func TestModelAnswersDoNotDependOnCompany(t *testing.T) {
 						}
 					})
 				}
+				submitted()
 				wg.Wait()
 			}
-			same(e) // in a crowd, after prefix hits
+			same(e, func() {}) // in a crowd, after prefix hits
 			if e.Stats().PrefixHits == 0 {
 				t.Error("no prefix hit")
 			}
@@ -142,8 +154,12 @@ func TestModelAnswersDoNotDependOnCompany(t *testing.T) {
 
 			tight := bc
 			tight.Pages = d.tight
-			e = tinyEngine(t, d.open, tight, func(c *Config, _ backend.Backend) { c.PrefillRows = 13 })
-			same(e)
+			submitted := make(chan struct{})
+			e = tinyEngine(t, d.open, tight, func(c *Config, _ backend.Backend) {
+				c.PrefillRows = 13
+				c.tweak.landed = func(uint64) { <-submitted }
+			})
+			same(e, func() { close(submitted) })
 			if e.Stats().Preemptions == 0 {
 				t.Error("nothing was preempted")
 			}
@@ -155,7 +171,7 @@ func TestModelAnswersDoNotDependOnCompany(t *testing.T) {
 				c.tweak.poison = 96
 				poisonPage(t, be, 96)
 			})
-			same(e)
+			same(e, func() {})
 			settled(t, e)
 		})
 	}

@@ -164,14 +164,27 @@ func mixed(r *rand.Rand, count, maxPrompt, maxTokens int) []*llm.Request {
 	return reqs
 }
 
+// holdUntil makes a backend wait in its first step until the channel is closed,
+// so that a test's requests run together on the slowest machine too.
+func (f *fakeBackend) holdUntil(submitted chan struct{}) {
+	f.forward = func(int) error { <-submitted; return nil }
+}
+
 // crowd runs all requests at once and checks every answer.
 func crowd(t testing.TB, e *Engine, reqs []*llm.Request) {
+	t.Helper()
+	crowdThen(t, e, reqs, func() {})
+}
+
+// crowdThen calls submitted when all requests are in the engine's hands.
+func crowdThen(t testing.TB, e *Engine, reqs []*llm.Request, submitted func()) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for _, req := range reqs {
 		s := submit(t, e, req)
 		wg.Go(func() { expect(t, e, req, receive(t, s, req.N)) })
 	}
+	submitted()
 	wg.Wait()
 }
 
@@ -209,6 +222,8 @@ func TestPreemptionChangesNothingAndIsBounded(t *testing.T) {
 		cfg := small()
 		cfg.Pages = 13 // eight sequences of 6 pages want 48
 		be := newFake(t, cfg)
+		submitted := make(chan struct{})
+		be.holdUntil(submitted)
 		e := start(t, be, func(c *Config) { c.tweak.poison = poison })
 		var reqs []*llm.Request
 		for i := range 24 {
@@ -220,7 +235,7 @@ func TestPreemptionChangesNothingAndIsBounded(t *testing.T) {
 			reqs = append(reqs, newReq(prompt(uint64(100+i), 70+i), p))
 		}
 		reqs[5].N = 3
-		crowd(t, e, reqs)
+		crowdThen(t, e, reqs, func() { close(submitted) })
 		s := e.Stats()
 		if s.Preemptions == 0 {
 			t.Error("nothing was preempted: the pool is too large for this test")
@@ -258,6 +273,8 @@ func TestFourChoicesComputeTheirPromptOnce(t *testing.T) {
 func TestSixteenStreamsShareSteps(t *testing.T) {
 	cfg := backend.Config{MaxRows: 256, MaxSeqs: 16, MaxContext: 512, Pages: 512}
 	be := newFake(t, cfg)
+	submitted := make(chan struct{})
+	be.holdUntil(submitted)
 	e := start(t, be, nil)
 	var reqs []*llm.Request
 	for i := range 16 {
@@ -265,7 +282,7 @@ func TestSixteenStreamsShareSteps(t *testing.T) {
 		p.IgnoreEOS = true
 		reqs = append(reqs, newReq(prompt(uint64(i), 20), p))
 	}
-	crowd(t, e, reqs)
+	crowdThen(t, e, reqs, func() { close(submitted) })
 	settled(t, e)
 	sum := 0
 	for _, rows := range be.decodes {

@@ -134,7 +134,7 @@ func TestGuidesSteerTheirOwnChoice(t *testing.T) {
 func TestGuidedRowsRunInEveryStep(t *testing.T) {
 	be := newFake(t, small())
 	submitted := make(chan struct{})
-	be.forward = func(int) error { <-submitted; return nil }
+	be.holdUntil(submitted)
 	e := start(t, be, nil)
 	var wg sync.WaitGroup
 	for i := range 6 {

@@ -8,8 +8,10 @@ import (
 )
 
 const (
-	minPrefill = 32  // rows: fewer would waste the weights' trip through the cache
-	smoothing  = 0.2 // weight of the newest measurement
+	minPrefill   = 32  // rows: fewer would waste the weights' trip through the cache
+	firstPrefill = 256 // rows of a step that does not decode, before anything is measured
+	idleStalls   = 10  // a step that does not decode may take this many MaxPrefillStalls
+	smoothing    = 0.2 // weight of the newest measurement
 )
 
 // pace turns measured step times into a number of prompt rows, so that prompts
@@ -22,19 +24,21 @@ type pace struct {
 
 // budget is the next step's.
 func (e *Engine) budget() sched.Budget {
-	b := sched.Budget{Tokens: e.cfg.StepRows, PrefillTokens: e.cfg.PrefillRows}
-	if e.sched.Decoding() > 0 {
-		b.PrefillTokens = min(b.PrefillTokens, e.pace.prefill())
-	}
-	return b
+	rows := e.pace.prefill(e.sched.Decoding() > 0)
+	return sched.Budget{Tokens: e.cfg.StepRows, PrefillTokens: min(e.cfg.PrefillRows, rows)}
 }
 
-// prefill is the most prompt rows of a step that decodes.
-func (p *pace) prefill() int {
-	if p.row <= 0 {
-		return minPrefill
+// prefill is the most prompt rows of a step. Without decoding sequences it is
+// larger, but not without bound: new and cancelled requests wait for a step.
+func (p *pace) prefill(decoding bool) int {
+	limit, first := p.limit.Seconds(), minPrefill
+	if !decoding {
+		limit, first = limit*idleStalls, firstPrefill
 	}
-	return max(minPrefill, int(min(p.limit.Seconds()/p.row, 1<<20)))
+	if p.row <= 0 {
+		return first
+	}
+	return max(minPrefill, int(min(limit/p.row, 1<<20)))
 }
 
 // observe learns from one step. Items of one row count as decoding: so does the
