@@ -43,7 +43,7 @@ typedef struct {
 	uint64_t depth;
 	uint64_t output;
 	uint64_t memory;
-	uint64_t churn;
+	uint64_t time;
 	uint64_t source;
 } native_limits;
 

@@ -13,18 +13,18 @@ import (
 // Limits bound what a template may use up; a template that goes over one ends
 // in a LimitError. A zero field takes its default.
 type Limits struct {
-	Steps  int // steps of the template machine in one render; default 20 million
-	Depth  int // nested macro calls and loops; default 200
-	Output int // bytes of rendered text; default 32 MiB
-	Memory int // bytes held at one time; default 256 MiB
-	Churn  int // bytes allocated in one render altogether, which bounds its time; default 8 GiB
-	Source int // bytes of template source; default 1 MiB
+	Steps  int           // steps of the template machine in one render; default 20 million
+	Depth  int           // nested macro calls and loops; default 200
+	Output int           // bytes of rendered text; default 32 MiB
+	Memory int           // bytes held at one time, beside 8 for each byte of the variables; default and most 64 MiB
+	Time   time.Duration // of one render or compilation; default 10 s
+	Source int           // bytes of template source; default and most 1 MiB
 }
 
 // The bounds that have a bound themselves, by the interface or by the stack.
 const (
 	mostOutput = 256 << 20
-	mostMemory = 256 << 20
+	mostMemory = 64 << 20
 	mostSource = 1 << 20
 )
 
@@ -41,7 +41,7 @@ func (l Limits) c() C.native_limits {
 		depth:  or(l.Depth, 200, 500),
 		output: or(l.Output, 32<<20, mostOutput),
 		memory: or(l.Memory, mostMemory, mostMemory),
-		churn:  or(l.Churn, 8<<30, unbounded),
+		time:   or(int(l.Time.Milliseconds()), 10_000, unbounded),
 		source: or(l.Source, mostSource, mostSource),
 	}
 }

@@ -224,3 +224,15 @@ func TestTheHandleIsDauletsTokenizer(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkEncode(b *testing.B) {
+	tokenizer := openTiny(b)
+	text := strings.Repeat("Which is greater: 9.11 or 9.8?\n", 100)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := tokenizer.Encode(text, false, true); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

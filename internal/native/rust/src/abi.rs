@@ -128,7 +128,7 @@ thread_local! {
 fn install_hook() {
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        crate::memory::lift();
+        crate::budget::lift();
         let text = || {
             let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line()));
             format!("{}{}", message_of(info.payload()), place.unwrap_or_default())

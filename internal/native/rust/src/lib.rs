@@ -10,8 +10,8 @@
 extern crate daulet;
 
 mod abi;
+mod budget;
 mod deep;
 mod grammar;
-mod memory;
 mod template;
 mod tokenizer;

@@ -4,11 +4,12 @@ use super::builtins::{self, Raised};
 use super::clock::Clock;
 use super::{generation, loops, tags, values};
 use crate::abi::{Failure, Status};
+use crate::budget::{with_budget, Budget, Exhausted};
 use crate::deep::on_stack;
-use crate::memory::{with_budget, Budget, Exhausted};
 use minijinja::{Environment, Error, ErrorKind};
 use std::error::Error as _;
 use std::io;
+use std::time::Duration;
 
 /// What a template may use up. Part of the C interface.
 #[repr(C)]
@@ -22,15 +23,24 @@ pub struct Limits {
     pub output: u64,
     /// Bytes held at one time while compiling or rendering.
     pub memory: u64,
-    /// Bytes allocated altogether in one render.
-    pub churn: u64,
+    /// Milliseconds.
+    pub time: u64,
     /// Bytes of template source.
     pub source: u64,
 }
 
-/// Stack for compiling and rendering. Only what is used of it takes memory.
-/// The deepest value that fits the memory limit's default must fit in here.
-const STACK: usize = 512 << 20;
+/// Memory beyond the limit for each byte of the variables: they are read into
+/// values, and templates put them together more than once.
+const MEMORY_PER_BYTE: usize = 8;
+
+/// Bytes of stack for each byte of memory. A list in a list takes some 70 bytes;
+/// dropping or comparing that takes a few hundred of stack, at each level, and
+/// those are what no allocation interrupts. Only what is used of a stack takes
+/// memory.
+const STACK_PER_BYTE: usize = 8;
+
+/// What is left of the stack when the budget's part is spent, to unwind on.
+const SPARE_STACK: usize = 1 << 20;
 
 const NAME: &str = "template";
 
@@ -56,7 +66,7 @@ impl Template {
             environment.add_template_owned(NAME, source.into_owned())?;
             Ok(environment)
         };
-        let environment = bounded(limits, compile)?;
+        let environment = bounded(limits, source, compile)?;
         Ok(Template { environment, limits })
     }
 
@@ -68,7 +78,7 @@ impl Template {
             let template = self.environment.get_template(NAME)?;
             template.render_captured_to(context, &mut output).map(drop)
         };
-        let rendered = bounded(self.limits, render);
+        let rendered = bounded(self.limits, context, render);
         if output.full {
             let message = format!("the template writes more than {} bytes", self.limits.output);
             return Err(Failure::over_limit(message));
@@ -78,19 +88,22 @@ impl Template {
     }
 }
 
-/// Runs `work` under the memory limits, on a stack that they cannot fill.
-fn bounded<T: Send>(limits: Limits, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Failure> {
-    let budget = Budget { live: limits.memory as usize, total: limits.churn as usize };
+/// Runs `work` on `input` under the limits, on a stack that suffices for what
+/// fits the memory.
+fn bounded<T: Send>(limits: Limits, input: &str, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Failure> {
+    let memory = limits.memory as usize + MEMORY_PER_BYTE * input.len();
+    let stack = STACK_PER_BYTE * memory;
+    let budget = Budget { memory, time: Duration::from_millis(limits.time), stack };
     // The error's text is made inside as well: it may print a deep value.
     let work = || with_budget(budget, || work().map_err(failure));
-    on_stack(STACK, || match work() {
-        Ok(outcome) => outcome,
-        Err(Exhausted::Live) => {
-            Err(Failure::over_limit(format!("the template holds more than {} bytes of memory", limits.memory)))
-        }
-        Err(Exhausted::Total) => {
-            Err(Failure::over_limit(format!("the template allocates more than {} bytes", limits.churn)))
-        }
+    on_stack(stack + SPARE_STACK, || {
+        work().unwrap_or_else(|spent| {
+            Err(Failure::over_limit(match spent {
+                Exhausted::Memory => format!("the template holds more than {memory} bytes of memory"),
+                Exhausted::Time => format!("the template takes longer than {} ms", limits.time),
+                Exhausted::Stack => "the template nests too deeply".into(),
+            }))
+        })
     })
 }
 

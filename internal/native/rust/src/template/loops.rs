@@ -1,9 +1,12 @@
-//! Loops over None. The engine runs them no times; in Python they are an error,
-//! and a template that meets one was not written for its input.
+//! What `for` loops run over. A loop over None is run no times by the engine; in
+//! Python it is an error, and a template that meets one was not written for its
+//! input. And each round looks at the clock: a loop need not allocate.
 
 use super::tags::{code, inside, keyword};
-use minijinja::value::Value;
+use crate::budget;
+use minijinja::value::{Enumerator, Object, ObjectRepr, Value, ValueKind};
 use minijinja::{Error, ErrorKind};
+use std::sync::Arc;
 
 /// The filter that [`checked`] puts around what a loop runs over.
 pub const FILTER: &str = "iterated";
@@ -39,15 +42,44 @@ fn word(text: &str, word: &str, start: usize) -> Option<usize> {
 }
 
 pub fn iterated(value: Value) -> Result<Value, Error> {
-    if value.is_none() {
-        return Err(Error::new(ErrorKind::InvalidOperation, "None is not iterable"));
+    match value.kind() {
+        ValueKind::None => Err(Error::new(ErrorKind::InvalidOperation, "None is not iterable")),
+        ValueKind::Undefined => Ok(value),
+        _ => Ok(Value::from_object(Timed(value))),
     }
-    Ok(value)
+}
+
+/// A value's items, with a look at the clock before each.
+#[derive(Debug)]
+struct Timed(Value);
+
+impl Object for Timed {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Iterable
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        match self.0.try_iter() {
+            Ok(items) => Enumerator::Iter(Box::new(items.inspect(|_| budget::check()))),
+            Err(_) => Enumerator::NonEnumerable,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::checked;
+    use crate::template::builtins::environment;
+
+    #[test]
+    fn loops_know_their_length() {
+        let source =
+            "{% for a in [1, 2, 3]|iterated %}{{ loop.index }}/{{ loop.length }}{{ '.' if loop.last }}{% endfor %}";
+        assert_eq!(environment().render_str(source, ()).unwrap(), "1/32/33/3.");
+        assert!(environment().render_str("{% for a in none|iterated %}{% endfor %}", ()).is_err());
+        assert!(environment().render_str("{% for a in 1|iterated %}{% endfor %}", ()).is_err());
+        assert_eq!(environment().render_str("{% for a in x|iterated %}{% endfor %}", ()).unwrap(), "");
+    }
 
     #[test]
     fn the_iterable_passes_through_the_filter() {
