@@ -83,3 +83,20 @@ func TestKeysAndNamesComeFromFlagsFilesAndVariables(t *testing.T) {
 		t.Error("a key is in the log")
 	}
 }
+
+// The command lines of other servers' documentation serve a model as they stand.
+func TestOtherServersCommandLinesServe(t *testing.T) {
+	for _, line := range []string{
+		"api_server M --reasoning-parser deepseek-r1",
+		"M --enable-reasoning --reasoning-parser deepseek_r1",
+		"--model-path M --tp 1 --enable-reasoning --reasoning-parser deepseek-r1 --host 0.0.0.0 --log-level warning",
+	} {
+		args := strings.Fields(line)
+		for i := range args {
+			if args[i] == "M" {
+				args[i] = "../../testdata/tiny-reasoner"
+			}
+		}
+		start(t, args...).answers()
+	}
+}
