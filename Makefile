@@ -8,6 +8,7 @@ SHELL := /bin/bash
 GO      ?= go
 PYTHON  ?= python3
 NPM     ?= npm
+PROFILE ?= fast
 BIN     := bin/reasond
 E2E     := .e2e
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -37,8 +38,8 @@ tools-build:
 	$(call need,c++,a C++ compiler builds the tokenizers)
 
 .PHONY: native
-native: tools-build ## build the Rust library that Go links
-	@internal/native/build.sh
+native: tools-build ## build the Rust library that Go links (PROFILE=release: slower to build, smaller)
+	@internal/native/build.sh $(PROFILE)
 
 .PHONY: test
 test: build test-tools models ## run every test, end-to-end ones included
