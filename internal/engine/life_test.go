@@ -541,3 +541,41 @@ func TestPanicInBuildingAGuideIsAnError(t *testing.T) {
 	}
 	settled(t, e)
 }
+
+func TestNoPrefixCacheSharesNothing(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		e := start(t, newFake(t, small()), func(c *Config) { c.NoPrefixCache = off })
+		req := newReq(prompt(1, 100), greedy(4))
+		req.N = 2 // choices of one request share their prompt all the same
+		for i, hits := range []int{0, 96} {
+			if off {
+				hits = 0
+			}
+			a := ask(t, e, req)
+			expect(t, e, req, a)
+			if got := a[1].finish.Cached; got != hits {
+				t.Errorf("off=%v: request %d took %d tokens from the cache, want %d", off, i, got, hits)
+			}
+		}
+		if got, want := e.Stats().PrefillTokens, map[bool]uint64{false: 101 + 4 + 1, true: 202}[off]; got != want {
+			t.Errorf("off=%v: %d prompt rows, want %d", off, got, want)
+		}
+		settled(t, e)
+	}
+}
+
+// TestTenantsAndSaltsDoNotShare: a prefix is found only in its own scope.
+func TestTenantsAndSaltsDoNotShare(t *testing.T) {
+	e := start(t, newFake(t, small()), nil)
+	for i, c := range []struct {
+		tenant, salt string
+		cached       int
+	}{{"a", "", 0}, {"a", "", 64}, {"b", "", 0}, {"a", "x", 0}, {"a", "x", 64}, {"", "a", 0}} {
+		req := newReq(prompt(1, 70), greedy(2))
+		req.Tenant, req.Salt = c.tenant, c.salt
+		if got := ask(t, e, req)[0].finish.Cached; got != c.cached {
+			t.Errorf("request %d of %q, %q: %d cached, want %d", i, c.tenant, c.salt, got, c.cached)
+		}
+	}
+	settled(t, e)
+}

@@ -20,7 +20,7 @@ func (e *Engine) loop() {
 	for {
 		select {
 		case <-e.inbox.wake:
-			e.guarded(e.readInbox)
+			e.readInbox()
 			if e.inbox.isClosed() {
 				e.shutDown()
 				return
@@ -68,16 +68,21 @@ func (e *Engine) drain() {
 	e.guided = 0
 }
 
+// readInbox guards each message by itself: none is lost to another's fault.
 func (e *Engine) readInbox() {
 	for _, m := range e.inbox.take() {
-		switch m.kind {
-		case submitted:
-			e.add(m.req)
-		case cancelled:
-			e.abort(m.req, llm.Errorf(llm.Cancelled, "", "The request was cancelled."))
-		case stopped: // the stream has its finish; this frees slot and pages
-			e.finish(&m.req.choices[m.choice], llm.Finish{})
-		}
+		e.guarded(func() { e.on(m) })
+	}
+}
+
+func (e *Engine) on(m message) {
+	switch m.kind {
+	case submitted:
+		e.add(m.req)
+	case cancelled:
+		e.abort(m.req, llm.Errorf(llm.Cancelled, "", "The request was cancelled."))
+	case stopped: // the stream has its finish; this frees slot and pages
+		e.finish(&m.req.choices[m.choice], llm.Finish{})
 	}
 }
 
@@ -222,7 +227,7 @@ func (e *Engine) failWaitingIfStalled() {
 
 // shutDown ends all streams first: the step under way may take its time.
 func (e *Engine) shutDown() {
-	e.guarded(e.readInbox) // nothing can be posted any more
+	e.readInbox() // nothing can be posted any more
 	for r := range e.requests {
 		e.abort(r, llm.Errorf(llm.Stopping, "", "The server is stopping."))
 	}
