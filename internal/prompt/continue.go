@@ -25,7 +25,7 @@ func tagFinalMessage(c chat) (*continuation, error) {
 			return nil, invalid(param, "the final message has no text to continue")
 		}
 	}
-	if content.isText() && (content.text != "" || final.get("reasoning_content") == nil) {
+	if content.hasText() || content.isText() && final.get("reasoning_content") == nil && final.get("tool_calls") == nil {
 		content.text += tag.tag
 		return tag, nil
 	}

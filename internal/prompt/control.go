@@ -122,6 +122,9 @@ func unusedStem(c chat) string {
 	}
 }
 
+// any reports whether anything was hidden.
+func (m *marks) any() bool { return m.stem != "" }
+
 func (m *marks) hideIn(s string) string {
 	var out strings.Builder
 	end := 0
@@ -141,7 +144,7 @@ func (m *marks) hideIn(s string) string {
 
 // restore puts the tokens' text back and says where it stands.
 func (m *marks) restore(s string) (string, []Span) {
-	if m.stem == "" {
+	if !m.any() {
 		return s, nil
 	}
 	var out strings.Builder

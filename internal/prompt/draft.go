@@ -24,7 +24,7 @@ func (d *draft) render() (Output, error) {
 	}
 	d.marks = hide(d.control, d.chat)
 
-	text, err := d.pass(d.in.AddGenerationPrompt)
+	text, err := d.pass()
 	if err != nil {
 		return Output{}, err
 	}
@@ -40,11 +40,11 @@ func (d *draft) render() (Output, error) {
 }
 
 // pass renders once.
-func (d *draft) pass(addGenerationPrompt bool) (string, error) {
+func (d *draft) pass() (string, error) {
 	variables := object(
 		member{"messages", d.chat.messages},
 		member{"tools", orNull(d.chat.tools)},
-		member{"add_generation_prompt", boolean(addGenerationPrompt)},
+		member{"add_generation_prompt", boolean(d.in.AddGenerationPrompt)},
 	)
 	variables.members = append(variables.members, d.tokens...)
 	variables.members = append(variables.members, d.chat.kwargs...)

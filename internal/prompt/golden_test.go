@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/reasond/reasond/internal/native"
 )
 
 // The published chat templates and what Python's jinja2 makes of them lie beside
@@ -183,4 +185,18 @@ func TestTinyReasonerPromptsAreThoseOfTransformers(t *testing.T) {
 	if len(golden.Cases) == 0 || bytes.Equal(golden.Cases[0].Messages, nil) {
 		t.Fatal("no cases")
 	}
+}
+
+func tinyTokenizer(t testing.TB) *native.Tokenizer {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(tinyReasoner, "tokenizer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokenizer, err := native.NewTokenizer(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tokenizer.Close() })
+	return tokenizer
 }
