@@ -70,7 +70,7 @@ func (s *Server) startChat(ctx context.Context, w http.ResponseWriter, r *http.R
 	x.note(slog.String("model", clip(m.Name, 64)), slog.String("answer", "chatcmpl-"+id), slog.Bool("stream", wire.Stream))
 	return &chat{
 		x: x, wire: wire, run: run, observed: observed,
-		feed: feed{ctx: ctx, run: run, model: m, interval: s.cfg.KeepAlive / 2},
+		feed: feed{ctx: ctx, run: run, model: m, keepAlive: s.cfg.KeepAlive, last: time.Now()},
 		id:   "chatcmpl-" + id, model: m.Name, created: time.Now().Unix(),
 	}, nil
 }

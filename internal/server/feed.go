@@ -12,28 +12,32 @@ import (
 // feed is a run's events with a clock: a stream that is silent needs a sign of
 // life, and an engine that is stuck must not take its requests along.
 type feed struct {
-	ctx      context.Context // ends when the client goes or the drain limit is reached
-	run      *pipeline.Run
-	model    *pipeline.Model
-	interval time.Duration
+	ctx       context.Context // ends when the client goes or the drain limit is reached
+	run       *pipeline.Run
+	model     *pipeline.Model
+	keepAlive time.Duration // the longest silence
+	last      time.Time     // when next returned last
 
-	tick  context.Context // ends with the interval, or with ctx; nil: to be made
-	stop  context.CancelFunc
-	quiet bool // nothing came in this interval
+	tick context.Context // ends with the interval, or with ctx; nil: to be made
+	stop context.CancelFunc
 }
 
-// next returns the next events; none at all after a whole interval without
-// any, so that two intervals bound the silence. io.EOF ends the run. An error
-// that ended a choice is returned instead of its finish.
+// stallCheck is how often a waiting request asks whether its engine is stuck.
+const stallCheck = 5 * time.Second
+
+// next returns the next events, or none at all before keepAlive has passed
+// without any. io.EOF ends the run; an error that ended a choice is left to
+// finishError.
 func (f *feed) next() ([]llm.Event, error) {
+	interval := min(f.keepAlive/2, stallCheck)
 	for {
 		if f.tick == nil {
-			f.tick, f.stop = context.WithTimeout(f.ctx, f.interval)
+			f.tick, f.stop = context.WithTimeout(f.ctx, interval)
 		}
 		events, err := f.run.Next(f.tick)
 		switch {
 		case err == nil:
-			f.quiet = false
+			f.last = time.Now()
 			return events, nil
 		case f.ctx.Err() != nil:
 			return nil, context.Cause(f.ctx)
@@ -44,10 +48,10 @@ func (f *feed) next() ([]llm.Event, error) {
 		if stalled(f.model) {
 			return nil, errStalled
 		}
-		if f.quiet {
+		if time.Since(f.last)+interval >= f.keepAlive {
+			f.last = time.Now()
 			return nil, nil
 		}
-		f.quiet = true
 	}
 }
 
