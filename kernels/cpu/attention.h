@@ -55,6 +55,8 @@ AI void scores_page(const int T, const a_tile *at, const uint8_t *page, int at_k
   }
 }
 
+AI vi seen_mask(int lo, int hi) { return vbelow(hi) & ~vbelow(lo); }
+
 // scores become probabilities without their divisor, 0 where a key is not seen;
 // returns the maximum and the sum
 static void softmax(const a_tile *at, const a_segment *g, int t, float *top, float *mass) {
@@ -63,14 +65,15 @@ static void softmax(const a_tile *at, const a_segment *g, int t, float *top, flo
   int lo = at->lo[t] - g->base, hi = at->hi[t] - g->base;
   vf most = vset1(-INFINITY), sum = vset1(0);
   for (int k = g->from - g->base; k < end; k += VL) {
-    vi seen = vbelow(hi - k) & ~vbelow(lo - k);
-    most = vmax(most, vselect(seen, vld(x + k), vset1(-INFINITY)));
+    vf v = vld(x + k);
+    if (k < lo || k + VL > hi) v = vselect(seen_mask(lo - k, hi - k), v, vset1(-INFINITY));
+    most = vmax(most, v);
   }
   *top = vtop(most);
   vf m = vset1(*top);
   for (int k = g->from - g->base; k < end; k += VL) {
-    vi seen = vbelow(hi - k) & ~vbelow(lo - k);
-    vf p = (vf)(seen & (vi)vexp2(vld(x + k) - m));
+    vf p = vexp2(vld(x + k) - m);
+    if (k < lo || k + VL > hi) p = (vf)(seen_mask(lo - k, hi - k) & (vi)p);
     sum += p;
     vst(x + k, p);
   }
@@ -80,14 +83,24 @@ static void softmax(const a_tile *at, const a_segment *g, int t, float *top, flo
 #endif
 }
 
-// R vectors of columns of V from column c, over the segment's pages, into s->o
+// fetch starts reading a head's part of a page, which lies anywhere. In larger
+// tiles arithmetic takes longer than memory, and rows before have read it.
+AI void fetch(const a_tile *at, const uint8_t *page) {
+  int bytes = at->dim * RK_PAGE * at->ph->m->element;
+  for (int i = 0; i < bytes; i += 64) __builtin_prefetch(page + i);
+}
+AI const uint8_t *page_at(const a_tile *at, const uint8_t *base, int key) {
+  return base + at->table[key / RK_PAGE] * at->ph->m->page_bytes;
+}
+
+// R vectors of columns of V from column c0, over the segment's pages, into s->o
 AI void values(const int R, const int T, const a_tile *at, const a_segment *g, int c0) {
-  const int64_t page_bytes = at->ph->m->page_bytes;
   const int dim = at->dim;
   vf c[4][MAX_TILE];
   UNROLL for (int r = 0; r < R; r++) UNROLL for (int t = 0; t < T; t++) c[r][t] = vset1(0);
   for (int key = g->from; key < g->to; key += RK_PAGE) {
-    const uint8_t *page = at->v + at->table[key / RK_PAGE] * page_bytes + c0 * 4;
+    const uint8_t *page = page_at(at, at->v, key) + c0 * 4;
+    if (T <= 3 && c0 == 0 && key + RK_PAGE < g->to) fetch(at, page_at(at, at->v, key + RK_PAGE));
     int n = g->to - key < RK_PAGE ? g->to - key : RK_PAGE;
     const float *p[MAX_TILE];
     for (int t = 0; t < T; t++) p[t] = at->s->scores[t] + (key - g->base);
@@ -103,10 +116,11 @@ AI void values(const int R, const int T, const a_tile *at, const a_segment *g, i
   UNROLL for (int r = 0; r < R; r++) UNROLL for (int t = 0; t < T; t++) vst(at->s->o[t] + c0 + r * VL, c[r][t]);
 }
 
+// The keys of the last page are followed by the values of the first.
 AI void segment_sums(const int T, a_tile *at, const a_segment *g, float *top, float *mass) {
   for (int key = g->from; key < g->to; key += RK_PAGE) {
-    const uint8_t *page = at->k + at->table[key / RK_PAGE] * at->ph->m->page_bytes;
-    scores_page(T, at, page, key - g->base);
+    if (T <= 3) fetch(at, key + RK_PAGE < g->to ? page_at(at, at->k, key + RK_PAGE) : page_at(at, at->v, g->from));
+    scores_page(T, at, page_at(at, at->k, key), key - g->base);
   }
   for (int t = 0; t < T; t++) softmax(at, g, t, &top[t], &mass[t]);
   int c = 0;
