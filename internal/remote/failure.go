@@ -78,16 +78,17 @@ func (e *Engine) refusal(status int, header http.Header, raw []byte) *llm.Error 
 	if u.Message == "" || !utf8.ValidString(u.Message) {
 		u.Message = "the upstream refused the request"
 	}
+	refused := status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge || status == http.StatusUnprocessableEntity
 	switch {
+	case u.overflow() || refused && u.speaksOfContext():
+		return &llm.Error{Kind: llm.TooLong, Param: u.Param, Code: "context_length_exceeded", Message: u.Message}
 	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
 		out := llm.Errorf(llm.Overloaded, "", "the server behind this one is overloaded")
 		out.RetryAfter, out.Err = e.retryAfter(header), fmt.Errorf("upstream: %d %s", status, u.Message)
 		return out
-	case (status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge || status == http.StatusUnprocessableEntity) && u.tooLong():
-		return &llm.Error{Kind: llm.TooLong, Param: u.Param, Code: "context_length_exceeded", Message: u.Message}
 	case status == http.StatusNotFound:
 		return &llm.Error{Kind: llm.NotFound, Code: "model_not_found", Message: u.Message}
-	case status == http.StatusBadRequest, status == http.StatusRequestEntityTooLarge, status == http.StatusUnprocessableEntity:
+	case refused:
 		return &llm.Error{Kind: llm.Invalid, Param: u.Param, Message: u.Message}
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return &llm.Error{Kind: llm.Internal, Message: "the upstream did not accept our key", Err: fmt.Errorf("status %d", status)}
@@ -95,17 +96,19 @@ func (e *Engine) refusal(status int, header http.Header, raw []byte) *llm.Error 
 	return &llm.Error{Kind: llm.Internal, Message: "the upstream failed", Err: fmt.Errorf("status %d: %s", status, u.Message)}
 }
 
-// tooLong reports whether the request is longer than the model's context: by
-// OpenAI's code, llama-server's type, or the words that the others use.
-func (e *upstreamError) tooLong() bool {
-	if strings.Contains(string(e.Code), "context_length_exceeded") || e.Type == "exceed_context_size_error" {
-		return true
-	}
+// overflow reports whether the request is longer than the model's context, by
+// OpenAI's code or llama-server's type, which comes with several statuses.
+func (e *upstreamError) overflow() bool {
+	return strings.Contains(string(e.Code), "context_length_exceeded") || e.Type == "exceed_context_size_error"
+}
+
+// speaksOfContext looks for the same in the words that the others use.
+func (e *upstreamError) speaksOfContext() bool {
 	text := strings.ToLower(e.Message)
 	for _, words := range []string{
 		"maximum context length", "context length", "context size", "context window", // OpenAI, vLLM, SGLang, llama-server
 		"max_model_len", "max_req_total_len", "max_req_input_len", "session_len", // vLLM, LightLLM, LMDeploy
-		"maximum allowed length",
+		"maximum allowed length", "maximum allowed input length", // SGLang
 	} {
 		if strings.Contains(text, words) {
 			return true
