@@ -50,6 +50,7 @@ var chatFields = map[string]field{
 	"add_generation_prompt":  addGenerationPrompt,
 	"continue_final_message": boolean(func(d *chatDecoder) *bool { return &d.req.ContinueFinalMessage }),
 
+	"priority":   priority,
 	"cache_salt": token(func(d *chatDecoder) *string { return &d.req.CacheSalt }, "-_"),
 	"request_id": token(func(d *chatDecoder) *string { return &d.req.RequestID }, "-_.:"),
 }
@@ -184,6 +185,12 @@ func seed(d *chatDecoder, name string, v value) error {
 	if err == nil {
 		d.req.Seed = &x
 	}
+	return err
+}
+
+func priority(d *chatDecoder, name string, v value) error {
+	x, err := whole(v, name, math.MinInt32, math.MaxInt32)
+	d.req.Priority = int(x)
 	return err
 }
 

@@ -107,8 +107,9 @@ var notBuilt = map[string]asks{
 	// Templates, media, adapters, placement.
 	"chat_template": never, "documents": empty, "mm_processor_kwargs": empty, "media_io_kwargs": empty,
 	"lora_path": never, "lora": empty, "lora_request": never, "adapter_id": never, "adapter_name": never, "session_params": empty,
-	"session_id": always, "rid": always, "priority": only("0"), "id_slot": only("-1"), "cache_prompt": always,
+	"session_id": always, "rid": always, "id_slot": only("-1"), "cache_prompt": always,
 	"keep_alive": always, "options": empty, "kv_transfer_params": empty, "ec_transfer_params": empty, "vllm_xargs": empty,
+	"provider": never, "models": never, "route": never, "transforms": empty, "plugins": empty, "usage": always, "safe_prompt": off,
 	"data_parallel_rank": never, "routed_dp_rank": never, "bootstrap_host": never, "bootstrap_port": never,
 	"bootstrap_room": never, "extra_key": never, "prompt_embeds": never, "input_ids": never, "prompt": never,
 	"stream_interval": only("1"), "guidance_scale": one, "raw": off, "template": empty,

@@ -41,6 +41,7 @@ type ChatRequest struct {
 	ContinueFinalMessage bool `json:"continue_final_message,omitempty"`
 
 	CacheSalt string `json:"cache_salt,omitempty"`
+	Priority  int    `json:"priority,omitempty"` // lower runs first
 	RequestID string `json:"request_id,omitempty"`
 }
 

@@ -15,7 +15,9 @@ import (
 // chat is one accepted request on its way to an answer of either form.
 type chat struct {
 	x        *exchange
-	wire     *openai.ChatRequest
+	n        int // choices
+	streamed bool
+	counted  bool // include_usage
 	run      *pipeline.Run
 	feed     feed
 	observed *metrics.Generation
@@ -74,7 +76,7 @@ type reply struct {
 
 // whole sends the answer in one piece.
 func (c *chat) whole() error {
-	replies := make([]reply, c.wire.N)
+	replies := make([]reply, c.n)
 	for {
 		events, err := c.feed.next()
 		if errors.Is(err, io.EOF) {

@@ -29,7 +29,7 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer c.end()
-	if c.wire.Stream {
+	if c.streamed {
 		err = c.stream()
 	} else {
 		err = c.whole()
@@ -39,9 +39,11 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// startChat takes a request from its body to the engine.
+// startChat takes a request from its body to the engine. What it returns holds
+// nothing of the body, which is not counted from then on.
 func (s *Server) startChat(ctx context.Context, w http.ResponseWriter, r *http.Request) (*chat, error) {
 	x := exchangeOf(r.Context())
+	defer s.forgetBody(x)
 	body, err := s.readBody(w, r)
 	if err != nil {
 		return nil, err
@@ -69,7 +71,8 @@ func (s *Server) startChat(ctx context.Context, w http.ResponseWriter, r *http.R
 	}
 	x.note(slog.String("model", clip(m.Name, 64)), slog.String("answer", "chatcmpl-"+id), slog.Bool("stream", wire.Stream))
 	return &chat{
-		x: x, wire: wire, run: run, observed: observed,
+		x: x, run: run, observed: observed,
+		n: wire.N, streamed: wire.Stream, counted: wire.StreamOptions != nil && wire.StreamOptions.IncludeUsage,
 		feed: feed{ctx: ctx, run: run, model: m, keepAlive: s.cfg.KeepAlive, last: time.Now()},
 		id:   "chatcmpl-" + id, model: m.Name, created: time.Now().Unix(),
 	}, nil
@@ -84,7 +87,9 @@ func (s *Server) start(ctx context.Context, m *pipeline.Model, req *pipeline.Req
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	return m.Start(ctx, req)
+	run, err := m.Start(ctx, req)
+	req.Chat = llm.Chat{} // rendered; the run need not keep megabytes of it
+	return run, err
 }
 
 // chatRequest is the wire request over the model's defaults.
@@ -99,7 +104,7 @@ func chatRequest(m *pipeline.Model, wire *openai.ChatRequest, tenant string) *pi
 		Sampling: sampling(m.Defaults, wire), Seed: seed(wire),
 		Stop: wire.Stop, IncludeStop: wire.IncludeStop,
 		SeparateReasoning: wire.SeparateReasoning, StreamReasoning: wire.StreamReasoning && wire.Stream,
-		KeepSpecial: wire.KeepSpecial, Tenant: tenant, Salt: wire.CacheSalt,
+		KeepSpecial: wire.KeepSpecial, Tenant: tenant, Salt: wire.CacheSalt, Priority: wire.Priority,
 	}
 }
 

@@ -23,6 +23,7 @@ type exchange struct {
 	w      *writer
 	err    error // what it failed with
 	failed int   // and the status of that, also where another had been sent before
+	held   int64 // bytes of the body, counted in Server.bodies
 	attrs  []slog.Attr
 }
 

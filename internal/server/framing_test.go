@@ -188,3 +188,31 @@ func TestBodiesAreBounded(t *testing.T) {
 		t.Errorf("gzip: %d", r.status)
 	}
 }
+
+// What all bodies hold together is bounded too, and given back with the
+// request's start, not its end.
+func TestBodiesTogetherAreBounded(t *testing.T) {
+	hold := make(chan struct{})
+	f := begin(t, Config{MaxBodies: 4096}, scripted.Config{Script: at(0, hold)})
+	padded := ask() + strings.Repeat(" ", 3000)
+	conn, err := net.Dial("tcp", f.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(padded), padded[:3000])
+	eventually(t, "most of it has come", func() bool { return f.bodies.Load() == 3000 })
+	if r := f.chat(t, padded); r.status != http.StatusTooManyRequests || r.header.Get("Retry-After") == "" {
+		t.Errorf("another: %d %s", r.status, r.body)
+	}
+	fmt.Fprint(conn, padded[3000:])
+	eventually(t, "it runs and holds nothing", func() bool { return f.engine.Stats().Running == 1 && f.bodies.Load() == 0 })
+	close(hold)
+	if r := f.chat(t, padded); r.status != 200 {
+		t.Errorf("afterwards: %d %s", r.status, r.body)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || resp.StatusCode != 200 {
+		t.Errorf("the first: %v %v", resp, err)
+	}
+}

@@ -39,7 +39,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	}
 	x := exchangeOf(r.Context())
 	_ = x.w.control.SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.cfg.MaxBody))
+	body, err := io.ReadAll(&metered{http.MaxBytesReader(w, r.Body, s.cfg.MaxBody), s, x})
 	var limit *http.MaxBytesError
 	switch {
 	case err == nil:
@@ -48,12 +48,36 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 		return body, nil
 	case errors.As(err, &limit):
 		return nil, tooLarge
+	case errors.Is(err, errFull):
+		return nil, errFull
 	}
 	w.Header().Set("Connection", "close")
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, failf(http.StatusRequestTimeout, "body_timeout", "the body took too long to arrive")
 	}
 	return nil, failf(http.StatusBadRequest, "incomplete_body", "the body could not be read to its end")
+}
+
+// metered counts what bodies hold in memory, as it arrives: who declares much
+// and sends little takes nothing from others.
+type metered struct {
+	body io.Reader
+	s    *Server
+	x    *exchange
+}
+
+func (m *metered) Read(p []byte) (int, error) {
+	n, err := m.body.Read(p)
+	m.x.held += int64(n)
+	if m.s.bodies.Add(int64(n)) > m.s.cfg.MaxBodies {
+		return n, errFull
+	}
+	return n, err
+}
+
+func (s *Server) forgetBody(x *exchange) {
+	s.bodies.Add(-x.held)
+	x.held = 0
 }
 
 // methodNotAllowed lists what the path does accept.

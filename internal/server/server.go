@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/reasond/reasond/internal/metrics"
@@ -35,6 +36,7 @@ type Config struct {
 	Logger       *slog.Logger      // nil: no logs
 
 	MaxBody        int64         // bytes of a request's body; 8 MiB
+	MaxBodies      int64         // bytes of all bodies held at once; 512 MiB
 	MaxRequests    int           // generations at once, those in the engine's queue included; 4096
 	MaxConnections int           // per listener; further ones wait to be accepted; 16384
 	HeaderTimeout  time.Duration // to read a request's header; 10 s
@@ -78,6 +80,9 @@ func (c *Config) setDefaults() {
 	if c.MaxBody == 0 {
 		c.MaxBody = 8 << 20
 	}
+	if c.MaxBodies == 0 {
+		c.MaxBodies = 512 << 20
+	}
 	if c.MaxRequests == 0 {
 		c.MaxRequests = 4096
 	}
@@ -99,6 +104,7 @@ type Server struct {
 	keys     [][32]byte                 // SHA-256 of each API key
 	hosts    map[string]bool
 	gate     *gate
+	bodies   atomic.Int64  // bytes of bodies held
 	starting chan struct{} // holds a value for each request between body and engine
 	handler  http.Handler
 

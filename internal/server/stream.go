@@ -63,7 +63,7 @@ func (c *chat) open() error {
 		return nil
 	}
 	beginEvents(c.x.w)
-	for i := range c.wire.N {
+	for i := range c.n {
 		if err := c.write([]openai.ChunkChoice{{Index: i, Delta: openai.Delta{Role: &assistant}}}, nil); err != nil {
 			return err
 		}
@@ -72,7 +72,7 @@ func (c *chat) open() error {
 }
 
 func (c *chat) closeStream() error {
-	if o := c.wire.StreamOptions; o != nil && o.IncludeUsage {
+	if c.counted {
 		usage := wireUsage(c.usage)
 		if err := c.write([]openai.ChunkChoice{}, &usage); err != nil {
 			return err
