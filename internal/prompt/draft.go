@@ -58,9 +58,7 @@ func (d *draft) pass() (string, error) {
 func tokenVariables(tokens map[string]string) []member {
 	var variables []member
 	for _, name := range sortedKeys(tokens) {
-		if tokens[name] != "" {
-			variables = append(variables, member{name, text(tokens[name])})
-		}
+		variables = append(variables, member{name, text(tokens[name])})
 	}
 	return variables
 }

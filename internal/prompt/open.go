@@ -7,6 +7,17 @@ import (
 	"github.com/reasond/reasond/api/reasoning"
 )
 
+// ReasoningOpen says whether a prompt that is no chat leaves a reasoning block
+// open, by the rule of Render: what counts is the text after the last control
+// token.
+func (r *Renderer) ReasoningOpen(text string, markers Markers) reasoning.Open {
+	if len(markers.Open) == 0 {
+		return reasoning.OpenUnknown
+	}
+	d := &draft{in: Input{Markers: markers}, control: r.control}
+	return answer(text[d.turnStart(Output{Text: text}):], markers)
+}
+
 // reasoningOpen looks for an open reasoning block in the assistant's turn as far
 // as the prompt holds it; blocks of earlier turns do not count. The last marker
 // of the turn decides.

@@ -1,8 +1,8 @@
 //! The environment that a chat template finds: settings, filters, tests and
 //! functions of jinja2 as transformers sets it up, where minijinja's own differ.
 
-use super::{clock, generators, json, loops, methods, repr};
-use minijinja::value::{Value, ValueKind};
+use super::{clock, filters, generators, json, loops, methods, repr};
+use minijinja::value::{Rest, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State};
 use std::fmt;
 
@@ -19,6 +19,7 @@ pub fn environment() -> Environment<'static> {
     env.add_filter("trim", trim);
     env.add_filter(loops::FILTER, loops::iterated);
     generators::add_filters(&mut env);
+    filters::add(&mut env);
 
     env.add_test("iterable", is_iterable);
     env.add_test("sequence", is_iterable);
@@ -26,7 +27,7 @@ pub fn environment() -> Environment<'static> {
 
     env.add_function("raise_exception", raise_exception);
     env.add_function("strftime_now", clock::strftime_now);
-    env.add_function("cycler", minijinja_contrib::globals::cycler);
+    env.add_function("cycler", |items: Rest<Value>| minijinja_contrib::globals::cycler(items.0));
     env.add_function("joiner", minijinja_contrib::globals::joiner);
     // Prints the whole state, the hidden clock too; jinja2 has no such function.
     env.remove_global("debug");

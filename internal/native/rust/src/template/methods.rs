@@ -3,6 +3,7 @@
 //! minijinja's own set covers most of them; here stand those that it lacks, and
 //! those that answer otherwise than Python does.
 
+use super::filters::{center, pad};
 use super::repr;
 use minijinja::value::{from_args, Kwargs, Value};
 use minijinja::{Error, ErrorKind, State};
@@ -43,6 +44,11 @@ fn string(text: &str, method: &str, args: &[Value]) -> Option<Result<Value, Erro
         "isalnum" => every(text, args, char::is_alphanumeric),
         "islower" => cased(text, args, char::is_lowercase, char::is_uppercase),
         "isupper" => cased(text, args, char::is_uppercase, char::is_lowercase),
+        "swapcase" => from_args(args).map(|()| text.chars().map(swapped).collect::<String>().into()),
+        "ljust" => padding(text, args).and_then(|(n, c)| pad(text, 0, n, c)).map(Value::from),
+        "rjust" => padding(text, args).and_then(|(n, c)| pad(text, n, 0, c)).map(Value::from),
+        "center" => from_args(args).and_then(|(width,): (usize,)| center(text, width)).map(Value::from),
+        "zfill" => zfill(text, args),
         "casefold" => from_args(args).map(|()| Value::from(text.to_lowercase())),
         _ => return None,
     })
@@ -84,6 +90,27 @@ fn found(position: i64) -> Result<Value, Error> {
         -1 => Err(invalid("substring not found")),
         n => Ok(n.into()),
     }
+}
+
+fn swapped(c: char) -> String {
+    if c.is_uppercase() {
+        c.to_lowercase().collect()
+    } else {
+        c.to_uppercase().collect()
+    }
+}
+
+/// How many characters are missing to a width, and what fills it.
+fn padding(text: &str, args: &[Value]) -> Result<(usize, char), Error> {
+    let (width, filler): (usize, Option<char>) = from_args(args)?;
+    Ok((width.saturating_sub(text.chars().count()), filler.unwrap_or(' ')))
+}
+
+fn zfill(text: &str, args: &[Value]) -> Result<Value, Error> {
+    let (width,): (usize,) = from_args(args)?;
+    let missing = width.saturating_sub(text.chars().count());
+    let (sign, digits) = text.split_at(text.starts_with(['-', '+']) as usize);
+    Ok(Value::from(sign.to_string() + &pad(digits, missing, 0, '0')?))
 }
 
 /// The separator and the greatest number of splits; a negative one is no bound.
@@ -261,6 +288,9 @@ mod tests {
             ("d.items()|list", r#"[["items", 1], ["a", 2]]"#),
             ("d.get('a') ~ d.get('b', 3)", r#""23""#),
             ("d.keys()|list", r#"["items", "a"]"#),
+            ("'aB'.swapcase() ~ 'a'.ljust(2) ~ 'a'.rjust(2, '.') ~ 'a'.center(3)", r#""Aba .a a ""#),
+            ("'7'.zfill(3) ~ '-7'.zfill(3)", r#""007-07""#),
+            ("'a'.ljust(10**9)", "error"),
             ("'a'.nothing()", "error"),
         ] {
             assert_eq!(eval(expression), want, "{expression}");

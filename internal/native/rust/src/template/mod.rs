@@ -4,12 +4,17 @@
 //! Python's jinja2, as far as chat templates show it: values print as Python
 //! prints them ([`repr`], [`json`], [`values`]), strings have Python's methods
 //! ([`methods`]), the usual filters, tests and functions exist ([`builtins`],
-//! [`generators`], [`clock`]), the `generation` tag is known ([`generation`]),
-//! and a loop over None is an error ([`loops`]).
+//! [`filters`], [`generators`], [`clock`]), the `generation` tag is known
+//! ([`generation`]), and a loop over None is an error ([`loops`]).
+//!
+//! Known to differ from Python: tuples print as lists; `~` prints lists that the
+//! template itself writes in JSON's quotes; there is no `text % values`, no unary
+//! plus, no `varargs`; an integer to a negative power and a division by zero.
 
 mod builtins;
 mod clock;
 mod compiled;
+mod filters;
 mod generation;
 mod generators;
 mod json;
