@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"math"
 	"strconv"
 
@@ -24,9 +25,7 @@ type body struct {
 // request, so none is ever sent.
 func (e *Engine) encode(req *llm.Request) ([]byte, error) {
 	b := &body{kind: &e.kind, end: e.endpoint, fields: map[string]any{"model": e.Model(), "stream": true}}
-	for name, v := range e.endpoint.always {
-		b.fields[name] = v
-	}
+	maps.Copy(b.fields, e.endpoint.always)
 	options := map[string]any{"include_usage": true}
 	if e.kind.counts {
 		options["continuous_usage_stats"] = true
@@ -97,6 +96,7 @@ func (b *body) chat(c *llm.Chat) {
 	b.fields["messages"] = c.Messages
 	if len(c.Tools) > 0 {
 		b.fields["tools"] = c.Tools
+		maps.Copy(b.fields, b.kind.withTools)
 	}
 	if c.ContinueFinalMessage {
 		b.set("continue_final_message", true)
@@ -194,15 +194,16 @@ func (b *body) topK(k int) {
 	b.set("top_k", k)
 }
 
-// logprobs are a flag and a number in chats, one number in completions.
+// logprobs are a flag and a number in chats, one number in completions. Some
+// upstreams take 0 for none at all, so at least one alternative is asked for.
 func (b *body) logprobs(mode Mode, p *llm.SamplingParams) {
 	switch {
 	case !p.Logprobs:
 	case mode == Completions:
-		b.set("logprobs", p.TopLogprobs)
+		b.set("logprobs", max(p.TopLogprobs, 1))
 	default:
 		b.set("logprobs", true)
-		b.fields["top_logprobs"] = p.TopLogprobs
+		b.fields["top_logprobs"] = max(p.TopLogprobs, 1)
 	}
 	if !p.Logprobs {
 		delete(b.fields, "return_tokens_as_token_ids")

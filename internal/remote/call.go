@@ -18,10 +18,10 @@ const maxBody = 8 << 20
 // follow runs one request from connection to the last Finish. accepted is told
 // once whether the upstream took it.
 // caller is the context under ctx: that it ends is an abort, not a fault.
-func (e *Engine) follow(caller, ctx context.Context, s *stream, id string, body []byte, accepted chan<- error) {
+func (e *Engine) follow(caller, ctx context.Context, s *stream, req *llm.Request, body []byte, accepted chan<- error) {
 	watch := newWatchdog(e.cfg.FirstByteTimeout, s.cancel)
 	defer watch.timer.Stop()
-	resp, err := e.post(ctx, id, body)
+	resp, err := e.post(ctx, req.ID, body)
 	e.stats.accepted(err == nil)
 	defer e.stats.ended(err == nil)
 	if err == nil {
@@ -29,10 +29,11 @@ func (e *Engine) follow(caller, ctx context.Context, s *stream, id string, body 
 	}
 	accepted <- err
 	if err == nil {
-		r := &reader{engine: e, ctx: ctx, s: s, watch: watch}
+		r := &reader{engine: e, ctx: ctx, s: s, watch: watch, top: req.Sampling.TopLogprobs}
 		r.alive()
 		err = r.read(resp.Body)
-		s.settle(nil)
+		e.stats.usage(r.usage)
+		s.settle(r.usage)
 		if err == nil {
 			drain(resp.Body, watch)
 		}

@@ -53,6 +53,9 @@ func (c *counters) frame() {
 }
 
 func (c *counters) usage(u *llm.Usage) {
+	if u == nil {
+		return
+	}
 	c.update(func(s *llm.Stats) {
 		s.PromptTokens += uint64(max(u.Prompt, 0))
 		s.CachedTokens += uint64(max(u.Cached, 0))

@@ -12,9 +12,12 @@ import (
 
 // frame is one chunk of an upstream's stream, of either endpoint.
 type frame struct {
-	Choices []frameChoice   `json:"choices"`
-	Usage   *frameUsage     `json:"usage"`
-	Error   json.RawMessage `json:"error"`
+	Choices []frameChoice `json:"choices"`
+	Usage   *frameUsage   `json:"usage"`
+	Timings *struct {
+		Cached int `json:"cache_n"`
+	} `json:"timings"` // llama-server
+	Error json.RawMessage `json:"error"`
 	// SGLang's and LMDeploy's errors lie at the top level.
 	Object  string          `json:"object"`
 	Message string          `json:"message"`
@@ -85,21 +88,24 @@ type frameLogprobs struct {
 }
 
 type frameToken struct {
+	ID      *int32       `json:"id"` // llama-server
 	Token   string       `json:"token"`
 	Bytes   []int        `json:"bytes"`
 	Logprob float32      `json:"logprob"`
 	Top     []frameToken `json:"top_logprobs"`
 }
 
-func (l *frameLogprobs) logprobs() []llm.Logprobs {
+// logprobs are the tokens with at most top of the likeliest each: an upstream
+// may add the one that was sampled.
+func (l *frameLogprobs) logprobs(top int) []llm.Logprobs {
 	if l == nil {
 		return nil
 	}
 	var out []llm.Logprobs
 	for _, t := range l.Content {
 		p := llm.Logprobs{TokenLogprob: t.logprob()}
-		for _, top := range t.Top {
-			p.Top = append(p.Top, top.logprob())
+		for _, likely := range t.Top[:min(top, len(t.Top))] {
+			p.Top = append(p.Top, likely.logprob())
 		}
 		out = append(out, p)
 	}
@@ -109,7 +115,8 @@ func (l *frameLogprobs) logprobs() []llm.Logprobs {
 		}
 		p := llm.Logprobs{TokenLogprob: named(token, *l.TokenLogprobs[i])}
 		if i < len(l.TopLogprobs) {
-			p.Top = likeliest(l.TopLogprobs[i])
+			likely := likeliest(l.TopLogprobs[i])
+			p.Top = likely[:min(top, len(likely))]
 		}
 		out = append(out, p)
 	}
@@ -117,6 +124,9 @@ func (l *frameLogprobs) logprobs() []llm.Logprobs {
 }
 
 func (t frameToken) logprob() llm.TokenLogprob {
+	if t.ID != nil && *t.ID >= 0 {
+		return llm.TokenLogprob{ID: *t.ID, Logprob: t.Logprob}
+	}
 	if t.Bytes == nil {
 		return named(t.Token, t.Logprob)
 	}

@@ -35,10 +35,13 @@ type kind struct {
 	choices   bool     // n may be greater than 1 in a stream
 	kwargs    bool     // chat_template_kwargs
 	effort    bool     // reasoning_effort at the top level
-	counts    bool     // stream_options.continuous_usage_stats
-	topKOff   int      // the top_k that switches it off
-	health    string   // path that answers 200 when the server can work
-	props     bool     // GET /props says how long the context is
+	// withTools is sent where there are tools: the prompt shows them, calls stay
+	// in the text.
+	withTools map[string]any
+	counts    bool   // stream_options.continuous_usage_stats
+	topKOff   int    // the top_k that switches it off
+	health    string // path that answers 200 when the server can work
+	props     bool   // GET /props says how long the context is
 }
 
 // endpoint is what one of the two endpoints takes.
@@ -83,6 +86,7 @@ var kinds = map[string]kind{
 				"return_token_ids":   true, "return_tokens_as_token_ids": true,
 			}),
 		reasoning: []string{"reasoning", "reasoning_content"},
+		withTools: map[string]any{"tool_choice": "none"}, // a server without a tool parser refuses auto
 		ids:       true, choices: true, kwargs: true, effort: true, counts: true, health: "/health",
 	},
 	"sglang": {

@@ -121,7 +121,7 @@ var kindCases = []kindCase{
 			`{"choices":[],"usage":{"completion_tokens":4,"prompt_tokens":3,"total_tokens":7},"timings":{"cache_n":2,"prompt_n":1}}`,
 		},
 		want:   map[llm.Channel]string{llm.ChannelRaw: "<think>a</think>b"},
-		finish: llm.Finish{Reason: llm.FinishStop, StopID: -1, Usage: &llm.Usage{Prompt: 3, Completion: 4}},
+		finish: llm.Finish{Reason: llm.FinishStop, StopID: -1, Cached: 2, Usage: &llm.Usage{Prompt: 3, Cached: 2, Completion: 4}},
 	},
 	{
 		kind: "ollama", source: ollamaChat, sent: `{}`,
@@ -404,7 +404,7 @@ func TestValuesArriveAsTheyWereGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`"z":1,"b":2`, `"function":{"z":1,"a":2}`, `"chat_template_kwargs":{"custom":1,"reasoning_effort":"low"}`, `"reasoning_effort":"low","`,
+		`"z":1,"b":2`, `"tool_choice":"none"`, `"function":{"z":1,"a":2}`, `"chat_template_kwargs":{"custom":1,"reasoning_effort":"low"}`, `"reasoning_effort":"low","`,
 		`"logit_bias":{"7":-1}`, `"logprobs":true`, `"top_logprobs":2`, `"seed":-1`, `"n":3`, `"stop_token_ids":[7]`, `"temperature":0.5`,
 		`"repetition_penalty":1.5`, `"max_tokens":7`, `"min_tokens":7`, `"ignore_eos":true`, `"priority":1`, `"cache_salt":"`,
 	} {
@@ -499,12 +499,14 @@ func TestLogprobsInEveryShape(t *testing.T) {
 		"completions":    {`{"tokens":["a","b"],"token_logprobs":[null,-2],"top_logprobs":[null,{"c":-3,"b":-2}],"text_offset":[0,1]}`, `[{"ID":-1,"Logprob":-2,"Text":"b","Top":[{"ID":-1,"Logprob":-2,"Text":"b"},{"ID":-1,"Logprob":-3,"Text":"c"}]}]`},
 		"vLLM's ids":     {`{"tokens":["token_id:17"],"token_logprobs":[-2],"top_logprobs":[{"token_id:17":-2}]}`, `[{"ID":17,"Logprob":-2,"Text":"","Top":[{"ID":17,"Logprob":-2,"Text":""}]}]`},
 		"uneven":         {`{"tokens":["a","b"],"token_logprobs":[-1]}`, `[{"ID":-1,"Logprob":-1,"Text":"a","Top":null}]`},
+		"llama-server":   {`{"content":[{"id":5,"token":"a","bytes":[97],"logprob":-0.5,"top_logprobs":[{"id":5,"token":"a","bytes":[97],"logprob":-0.5}]}]}`, `[{"ID":5,"Logprob":-0.5,"Text":"","Top":[{"ID":5,"Logprob":-0.5,"Text":""}]}]`},
+		"one too many":   {`{"tokens":["a"],"token_logprobs":[-9],"top_logprobs":[{"b":-1,"c":-2,"a":-9}]}`, `[{"ID":-1,"Logprob":-9,"Text":"a","Top":[{"ID":-1,"Logprob":-1,"Text":"b"},{"ID":-1,"Logprob":-2,"Text":"c"}]}]`},
 		"null":           {`null`, `null`},
 	} {
 		e := newEngine(t, Config{BaseURL: "http://up", Transport: &pieces{[]string{
 			sse(`{"choices":[{"index":0,"delta":{"content":"x"},"logprobs":`+c.frame+`}]}`, end(0, "stop"))}, io.EOF}})
 		req := chatRequest(1)
-		req.Sampling.Logprobs = true
+		req.Sampling.Logprobs, req.Sampling.TopLogprobs = true, 2
 		if got := show(ask(t, e, req)[0].logprobs); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}

@@ -17,6 +17,8 @@ type reader struct {
 	ctx    context.Context
 	s      *stream
 	watch  *watchdog
+	top    int        // likeliest tokens asked for
+	usage  *llm.Usage // of the whole request, as last heard
 }
 
 // watchdog ends a request when nothing has come for a while.
@@ -105,10 +107,15 @@ func (r *reader) event(e sseEvent) error {
 			return err
 		}
 	}
+	// Beside a choice, a running count may be of that choice alone.
+	if f.Usage != nil && (len(f.Choices) == 0 || !r.engine.kind.counts || len(r.s.choices) == 1) {
+		r.usage = f.Usage.usage()
+		if f.Timings != nil && r.usage.Cached == 0 {
+			r.usage.Cached = f.Timings.Cached
+		}
+	}
 	if f.Usage != nil && len(f.Choices) == 0 {
-		u := f.Usage.usage()
-		r.engine.stats.usage(u)
-		r.s.settle(u)
+		r.s.settle(r.usage)
 	}
 	return nil
 }
@@ -125,24 +132,24 @@ func (r *reader) choice(c *frameChoice, usage *frameUsage, inFrame int) error {
 		return llm.Errorf(llm.Internal, "", "the upstream answers with choice %d of %d", c.Index, len(r.s.choices))
 	}
 	deltas := r.deltas(c)
+	logprobs := c.Logprobs.logprobs(r.top)
+	if len(deltas) == 0 && (len(logprobs) > 0 || c.FinishReason != "") {
+		deltas = append(deltas, llm.Delta{Choice: c.Index})
+	}
+	if len(deltas) == 0 {
+		return nil
+	}
+	first, last := &deltas[0], &deltas[len(deltas)-1]
+	first.Logprobs = logprobs
 	// The reader alone touches these fields.
 	state := &r.s.choices[c.Index]
-	if len(deltas) > 0 && r.engine.kind.counts && usage != nil && inFrame == 1 {
-		deltas[0].Tokens = max(usage.Completion-state.tokens, 0)
+	if r.engine.kind.counts && usage != nil && inFrame == 1 && !state.ids {
+		first.Tokens = max(usage.Completion-state.tokens, 0)
 		state.tokens = max(usage.Completion, state.tokens)
 	}
-	if logprobs := c.Logprobs.logprobs(); len(logprobs) > 0 {
-		if len(deltas) == 0 {
-			deltas = append(deltas, llm.Delta{Choice: c.Index})
-		}
-		deltas[0].Logprobs = logprobs
-	}
 	if c.FinishReason != "" {
-		if len(deltas) == 0 {
-			deltas = append(deltas, llm.Delta{Choice: c.Index})
-		}
 		fin := c.finish(state.last, r.engine.eos)
-		deltas[len(deltas)-1].Finish = &fin
+		last.Finish = &fin
 	}
 	for _, d := range deltas {
 		r.s.put(d)

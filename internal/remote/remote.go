@@ -177,7 +177,7 @@ func (e *Engine) Submit(ctx context.Context, req *llm.Request) (llm.Stream, erro
 	go func() {
 		defer e.remove(s)
 		defer cancel(errComplete)
-		e.follow(ctx, inner, s, req.ID, body, accepted)
+		e.follow(ctx, inner, s, req, body, accepted)
 	}()
 	patience := time.NewTimer(e.cfg.HeaderWait)
 	defer patience.Stop()

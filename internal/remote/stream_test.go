@@ -43,6 +43,18 @@ func TestAnAnswerArrivesWithUsageAndFinish(t *testing.T) {
 	}
 }
 
+func TestUsageInTheLastFrameCountsToo(t *testing.T) {
+	frame := `{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":9}}`
+	for kind, n := range map[string]int{"openai": 1, "vllm": 1, "sglang": 2} {
+		e := newEngine(t, Config{BaseURL: "http://up", Kind: kind, Transport: &pieces{[]string{sse(end(n-1, "stop"), frame)}, io.EOF}})
+		fin := ask(t, e, chatRequest(n))[0].finish[0]
+		// With several choices, a running count is of one of them.
+		if whole := n == 1; whole != (fin.Usage != nil) || whole && *fin.Usage != (llm.Usage{Prompt: 7, Completion: 9}) || fin.Reason != llm.FinishStop {
+			t.Errorf("%s: %+v", kind, fin)
+		}
+	}
+}
+
 // script is an answer of two choices that exercises the framing: CRLF, comments,
 // data over two lines, escapes, a late choice.
 var script = strings.ReplaceAll(": ping\n\n"+
