@@ -39,7 +39,7 @@ func (m *Model) newChoice(i int, req *Request, start reasoning.Start) *choice {
 	if m.Parser != nil {
 		c.parser = m.Parser.New(start)
 	}
-	if req.Chat.ContinueFinalMessage {
+	if req.Prompt != nil || req.Chat.ContinueFinalMessage {
 		c.dec.Continue()
 	}
 	if len(req.Stop) > 0 {

@@ -33,14 +33,19 @@ type Model struct {
 	EOS        []int32            // generation_config, config and tokenizer together
 }
 
-// Request is a validated chat request. Sampling starts from Model.Defaults.
+// Request is a validated request. Sampling starts from Model.Defaults.
 type Request struct {
-	ID       string
-	Chat     llm.Chat
+	ID   string
+	Chat llm.Chat
+	// Prompt takes the chat's place where it is not nil: ids as they are, or a
+	// text as it is, in which control tokens are control tokens.
+	Prompt   *llm.Prompt
 	Effort   string // reasoning_effort, "" if not given
 	N        int
 	Sampling llm.SamplingParams // MaxTokens 0: what the context leaves
-	Stop     []string           // stop strings; inert in reasoning
+	// UsualTokens bounds the output where MaxTokens is 0; 0: it does not.
+	UsualTokens int
+	Stop        []string // stop strings; inert in reasoning
 	// IncludeStop keeps a matched stop string in the content.
 	IncludeStop       bool
 	SeparateReasoning bool

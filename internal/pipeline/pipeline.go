@@ -7,11 +7,9 @@ import (
 	"maps"
 	"math/rand/v2"
 	"strconv"
-	"time"
 
 	"github.com/reasond/reasond/api/reasoning"
 	"github.com/reasond/reasond/internal/llm"
-	"github.com/reasond/reasond/internal/prompt"
 )
 
 // Run is one accepted request. Next is called from one goroutine.
@@ -27,14 +25,7 @@ type Run struct {
 // wrong here, before anything is sent: the error is an *llm.Error. ctx ends the
 // request wherever it is.
 func (m *Model) Start(ctx context.Context, req *Request) (*Run, error) {
-	rendered, err := m.render(req)
-	if err != nil {
-		return nil, err
-	}
-	if least := m.fewestTokens(len(rendered.Text)); least > m.MaxContext {
-		return nil, tooLong("at least "+strconv.Itoa(least), 0, m.MaxContext)
-	}
-	ids, err := m.Tokenizer.Encode(rendered.Text, rendered.Spans)
+	ids, open, err := m.prompt(req)
 	if err != nil {
 		return nil, err
 	}
@@ -51,13 +42,19 @@ func (m *Model) Start(ctx context.Context, req *Request) (*Run, error) {
 	}
 	run := &Run{stream: stream, prompt: len(ids), left: req.N}
 	for i := range req.N {
-		run.choices = append(run.choices, m.newChoice(i, req, m.start(req, rendered.ReasoningOpen)))
+		run.choices = append(run.choices, m.newChoice(i, req, m.start(req, open)))
 	}
 	return run, nil
 }
 
 // PromptTokens is the prompt's length.
 func (r *Run) PromptTokens() int { return r.prompt }
+
+// Usage counts a choice's tokens so far; what was cached is known at its end.
+func (r *Run) Usage(choice int) llm.Usage {
+	c := r.choices[choice]
+	return llm.Usage{Prompt: r.prompt, Completion: c.completed, Reasoning: c.reasoned}
+}
 
 // Next blocks until there is something to show and returns it, in order; the
 // slice is the caller's until the next call. After the last choice's
@@ -95,18 +92,6 @@ func (r *Run) apply(d llm.Delta) {
 	r.events = c.drain(r.events)
 }
 
-func (m *Model) render(req *Request) (prompt.Output, error) {
-	in := prompt.Input{
-		Messages: req.Chat.Messages, Tools: req.Chat.Tools, Kwargs: m.kwargs(req),
-		AddGenerationPrompt: req.Chat.AddGenerationPrompt, ContinueFinalMessage: req.Chat.ContinueFinalMessage,
-		Now: time.Now(),
-	}
-	if m.Parser != nil {
-		in.Markers = prompt.Markers{Open: m.Parser.Opens, Close: m.Parser.Closes}
-	}
-	return m.Renderer.Render(in)
-}
-
 // kwargs are the request's template options over the model's.
 func (m *Model) kwargs(req *Request) map[string]json.RawMessage {
 	if len(m.Kwargs) == 0 {
@@ -123,9 +108,12 @@ func (m *Model) limits(req *Request, prompt int) (llm.SamplingParams, error) {
 	room := m.MaxContext - prompt
 	if s.MaxTokens == 0 {
 		s.MaxTokens = max(room, 1)
+		if req.UsualTokens > 0 {
+			s.MaxTokens = min(s.MaxTokens, req.UsualTokens)
+		}
 	}
 	if s.MaxTokens > room {
-		return s, tooLong(strconv.Itoa(prompt), req.Sampling.MaxTokens, m.MaxContext)
+		return s, tooLong(req.promptField(), strconv.Itoa(prompt), req.Sampling.MaxTokens, m.MaxContext)
 	}
 	if req.Seed != nil {
 		s.Seed = *req.Seed
@@ -133,23 +121,6 @@ func (m *Model) limits(req *Request, prompt int) (llm.SamplingParams, error) {
 		s.Seed = rand.Uint64()
 	}
 	return s, nil
-}
-
-// fewestTokens is a lower bound of the tokens of so many bytes of prompt, so
-// that a text which is far too long is refused without the seconds that
-// encoding it would take. shrink is what normalising may take off a text.
-func (m *Model) fewestTokens(bytes int) int {
-	const shrink = 4
-	return bytes / (shrink * max(1, m.Tokenizer.Vocab().Longest()))
-}
-
-func tooLong(prompt string, maxTokens, context int) error {
-	e := llm.Errorf(llm.TooLong, "messages", "This model's maximum context length is %d tokens. The prompt has %s", context, prompt)
-	if maxTokens > 0 {
-		e = llm.Errorf(llm.TooLong, "max_tokens", "This model's maximum context length is %d tokens. The prompt has %s and max_tokens asks for %d more", context, prompt, maxTokens)
-	}
-	e.Code = "context_length_exceeded"
-	return e
 }
 
 // start is what the parser may know before the first token.

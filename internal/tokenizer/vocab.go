@@ -14,6 +14,7 @@ type Vocab struct {
 	end   []uint32 // where id's bytes end; they start where id-1's end
 	flags []flag
 	ids   map[string]int32 // token strings as the file has them
+	names []string         // the same by id
 	added []AddedToken
 
 	longest int // bytes of the longest token
@@ -76,6 +77,7 @@ func (f *file) vocab() (*Vocab, error) {
 			v.flags[a.ID] |= control
 		}
 	}
+	v.names = names
 	v.fill(names)
 	return v, nil
 }
@@ -139,6 +141,15 @@ func (v *Vocab) is(id int32, f flag) bool {
 func (v *Vocab) ID(token string) (id int32, ok bool) {
 	id, ok = v.ids[token]
 	return id, ok
+}
+
+// Name is the string of a token as the file has it, "" for an id that is no
+// token.
+func (v *Vocab) Name(id int32) string {
+	if !v.Has(id) {
+		return ""
+	}
+	return v.names[id]
 }
 
 // Added lists the added tokens. The slice is the table's.
