@@ -33,14 +33,10 @@ func reachable(at net.Addr) string {
 
 // curl is a command for a POSIX shell.
 func curl(base, options, model string, key bool) string {
-	type turn struct {
-		Role    string `json:"role"`
-		Content string `json:"content"`
-	}
 	body, _ := json.Marshal(struct { // strings only: cannot fail
-		Model    string `json:"model"`
-		Messages []turn `json:"messages"`
-	}{model, []turn{{"user", question}}})
+		Model    string    `json:"model"`
+		Messages []message `json:"messages"`
+	}{model, []message{{"user", question}}})
 	words := []string{"curl", "-s"}
 	if options != "" {
 		words = append(words, options)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -73,9 +74,12 @@ func runChat(ctx context.Context, w world, o chatOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
-	c := conversation{talker: t, w: w, system: o.system, tty: terminal(w.in) && terminal(w.out)}
-	c.dim = terminal(w.out) && w.lookup("NO_COLOR") == ""
-	c.reasoning = o.reasoning == "show" || o.reasoning == "auto" && terminal(w.out)
+	tty := terminal(w.out)
+	c := conversation{talker: t, w: w, system: o.system, tty: tty && terminal(w.in)}
+	c.screen = screen{
+		out: w.out, tty: tty, dim: tty && w.getenv.Value("NO_COLOR") == "",
+		reasoning: o.reasoning == "show" || o.reasoning == "auto" && tty,
+	}
 	return c.run(ctx)
 }
 
@@ -88,12 +92,11 @@ func newTalker(ctx context.Context, w world, o chatOptions) (talker, error) {
 
 // conversation is the loop of reading a line and showing its answer.
 type conversation struct {
-	talker    talker
-	w         world
-	system    string
-	tty       bool // somebody types: show a prompt
-	dim       bool // escape sequences are understood
-	reasoning bool // show it
+	talker talker
+	w      world
+	system string
+	tty    bool   // somebody types: show a prompt
+	screen screen // how each answer is shown
 
 	messages []message
 }
@@ -150,7 +153,7 @@ func (c *conversation) turn(ctx context.Context, text string) error {
 		defer stop()
 	}
 	asked := append(c.messages, message{"user", text})
-	out := screen{out: c.w.out, dim: c.dim, reasoning: c.reasoning}
+	out := c.screen
 	err := c.talker.talk(ctx, asked, out.show)
 	out.end()
 	if c.tty && errors.Is(ctx.Err(), context.Canceled) {
@@ -166,8 +169,9 @@ func (c *conversation) turn(ctx context.Context, text string) error {
 // without the white space that surrounds either.
 type screen struct {
 	out       io.Writer
-	dim       bool
-	reasoning bool
+	tty       bool // a terminal: control characters are not for a model to send
+	dim       bool // reasoning is dimmed by escape sequences
+	reasoning bool // reasoning is shown
 
 	kind    llm.EventKind
 	shown   bool   // something of kind was written
@@ -183,6 +187,9 @@ func (s *screen) show(kind llm.EventKind, text string) {
 		s.content.WriteString(text)
 	} else if !s.reasoning {
 		return
+	}
+	if s.tty {
+		text = strings.Map(printable, text)
 	}
 	if kind != s.kind {
 		s.leave()
@@ -201,6 +208,14 @@ func (s *screen) show(kind llm.EventKind, text string) {
 	}
 	s.space = text[len(strings.TrimRight(text, " \t\r\n")):]
 	io.WriteString(s.out, body)
+}
+
+// printable drops what a terminal would obey instead of showing.
+func printable(r rune) rune {
+	if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		return -1
+	}
+	return r
 }
 
 // enter begins to show the kind at hand.

@@ -58,6 +58,16 @@ func TestTheScreenDoesNotDependOnTheCut(t *testing.T) {
 	}
 }
 
+func TestTheTerminalObeysNoModel(t *testing.T) {
+	var out bytes.Buffer
+	s := screen{out: &out, tty: true}
+	s.show(llm.EventContent, "a\x1b[2Jb\u009bc\td\r\ne")
+	s.end()
+	if out.String() != "a[2Jbc\td\ne\n" || s.content.String() != "a\x1b[2Jb\u009bc\td\r\ne" {
+		t.Errorf("%q, %q", out.String(), s.content.String())
+	}
+}
+
 // upstream answers each conversation with the reasoning "turn N" and its last
 // message in capitals, and remembers what it was asked.
 func upstream(t *testing.T, asked *[]chatBody) *httptest.Server {

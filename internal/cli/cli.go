@@ -34,12 +34,6 @@ type world struct {
 	getenv   config.Getenv
 }
 
-// lookup is an environment variable's value, "" where it is not set.
-func (w world) lookup(name string) string {
-	value, _ := w.getenv(name)
-	return value
-}
-
 // Main runs the command line with the process's own streams and environment.
 func Main(args []string) int {
 	w := world{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.LookupEnv}

@@ -24,10 +24,10 @@ func locate(ctx context.Context, w world, log *slog.Logger, p *progress, name, d
 		return source{path: target.Path}, err
 	}
 	home, err := os.UserHomeDir()
-	if err != nil && downloadDir == "" && w.lookup("HF_HOME") == "" && w.lookup("HF_HUB_CACHE") == "" {
+	if err != nil && downloadDir == "" && w.getenv.Value("HF_HOME") == "" && w.getenv.Value("HF_HUB_CACHE") == "" {
 		return source{}, errors.New("there is no home folder to keep downloads in: set HF_HOME or --download-dir")
 	}
-	c := hub.FromEnv(w.lookup, home)
+	c := hub.FromEnv(w.getenv.Value, home)
 	if downloadDir != "" {
 		c.CacheDir = downloadDir
 	}

@@ -11,7 +11,8 @@ import (
 // counts as not set.
 type Getenv func(name string) (string, bool)
 
-func (get Getenv) value(name string) string {
+// Value is a variable's value, empty where it is not set.
+func (get Getenv) Value(name string) string {
 	v, _ := get(name)
 	return v
 }
@@ -26,7 +27,7 @@ func Variable(flag string) string {
 func (f *Flags) ApplyEnv(get Getenv) error {
 	var first error
 	f.set.VisitAll(func(flag *pflag.Flag) {
-		value := get.value(Variable(flag.Name))
+		value := get.Value(Variable(flag.Name))
 		if first != nil || flag.Changed || value == "" || flag.Name == "help" {
 			return
 		}
