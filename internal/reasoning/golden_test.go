@@ -22,15 +22,20 @@ type golden struct {
 		Effort   string
 		Switches map[string]bool
 		Tools    bool
+		Tokens   []string // null: the vocabulary is not known
 	}
 	Raw, Reasoning, Content string
 }
 
 func (g *golden) start() reasoning.Start {
 	open := map[string]reasoning.Open{"yes": reasoning.OpenYes, "no": reasoning.OpenNo, "": reasoning.OpenUnknown}
-	return reasoning.Start{
+	s := reasoning.Start{
 		Open: open[g.Start.Open], Effort: g.Start.Effort, Switches: g.Start.Switches, HasTools: g.Start.Tools,
 	}
+	if tokens := g.Start.Tokens; tokens != nil {
+		s.Token = func(text string) bool { return slices.Contains(tokens, text) }
+	}
+	return s
 }
 
 // readGoldens reads every case of every parser, by parser.
