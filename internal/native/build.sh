@@ -2,14 +2,15 @@
 # Builds lib/libtokenizers.a, the static library that internal/native links.
 #
 #   build.sh [fast|release]    fast is the default; release takes longer (LTO)
+#   build.sh test              runs the crate's own tests
 #
 # It does nothing when the inputs (the crate, its lock file, the version of
 # daulet/tokenizers in go.mod, the compiler, the profile) are those of the
 # library that is there.
 set -eu
 profile=${1:-fast}
-case $profile in fast | release) ;; *)
-	echo "build.sh: unknown profile '$profile': fast or release" >&2
+case $profile in fast | release | test) ;; *)
+	echo "build.sh: unknown argument '$profile': fast, release or test" >&2
 	exit 2
 	;;
 esac
@@ -20,7 +21,7 @@ library=$here/lib/libtokenizers.a
 stamp=$here/lib/stamp
 
 missing=
-for tool in cargo go cc; do
+for tool in cargo go cc c++; do
 	command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
 done
 if [ -n "$missing" ]; then
@@ -34,11 +35,11 @@ inputs() {
 	cargo -V
 	grep 'github.com/daulet/tokenizers ' "$here/../../go.mod"
 	cd "$crate"
-	cat "$here/build.sh" Cargo.toml Cargo.lock
+	cat "$here/build.sh" Cargo.toml Cargo.lock .cargo/config.toml
 	find src -type f | LC_ALL=C sort | xargs cat
 }
 want=$(inputs | cksum)
-if [ -f "$library" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$want" ]; then
+if [ "$profile" != test ] && [ -f "$library" ] && [ -f "$here/library.h" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$want" ]; then
 	exit 0
 fi
 
@@ -66,12 +67,21 @@ update() {
 	if cmp -s "$1.new" "$1"; then rm "$1.new"; else mv "$1.new" "$1"; fi
 }
 
+if [ "$profile" = test ]; then
+	copy_daulet
+	cd "$crate"
+	exec cargo test --quiet --locked --lib --profile fast --target-dir target
+fi
+
 echo "building the native library ($profile); the first time takes minutes" >&2
 copy_daulet
 cd "$crate"
-cargo build --quiet --locked --lib --profile "$profile"
+cargo build --quiet --locked --lib --profile "$profile" --target-dir target
 mkdir -p "$here/lib"
 # A rename, so that a linker never sees half a file.
 cp "target/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}$profile/libreasond_native.a" "$library.new"
 mv "$library.new" "$library"
+# Go does not look into a library that it links: this header tells it that the
+# library has changed.
+echo "#define NATIVE_LIBRARY \"$profile $want\"" >"$here/library.h"
 echo "$want" >"$stamp"

@@ -12,6 +12,11 @@ package native
 
 // #cgo LDFLAGS: -L${SRCDIR}/lib -ltokenizers -ldl -lm -lstdc++
 // #include "native.h"
+// #if __has_include("library.h")
+// #include "library.h"
+// #else
+// #define NATIVE_LIBRARY "none"
+// #endif
 import "C"
 
 import (
@@ -19,6 +24,10 @@ import (
 	"fmt"
 	"unsafe"
 )
+
+// Library names the build of the library. It is here so that Go links anew when
+// build.sh has built another.
+var Library = C.NATIVE_LIBRARY
 
 // ErrClosed is returned by every method of a handle that has been closed.
 var ErrClosed = errors.New("native: handle is closed")

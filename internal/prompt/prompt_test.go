@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -242,6 +243,7 @@ func TestNormalisation(t *testing.T) {
 		parts   = `{% for m in messages %}{{ m.role }}:{% for p in m.content %}<{{ p.text }}>{% endfor %};{% endfor %}`
 		known   = `{% for m in messages %}{% if m.role in ['system', 'user', 'assistant', 'tool'] %}{{ m.role }}:{{ m.content }};{% endif %}{% endfor %}`
 		calls   = `{% for m in messages %}{% if m.tool_calls is defined %}{% for c in m.tool_calls %}{{ c.function.name }}({{ c.function.arguments|tojson }}){% endfor %}{% endif %}{{ m.content }};{% endfor %}`
+		beside  = `{% for m in messages %}{% if m.tool_calls and m.content is none %}{{ m.tool_calls[0].function.name }}{% else %}{{ m.content }}{% endif %};{% endfor %}`
 		names   = `{% for m in messages %}{{ m.reasoning_content }}={{ m.reasoning }}={{ m.thinking }};{% endfor %}`
 	)
 	for _, c := range []struct{ source, messages, want string }{
@@ -249,6 +251,9 @@ func TestNormalisation(t *testing.T) {
 		{parts, `{"role": "user", "content": "ab"}`, "user:<ab>;"},
 		{parts, `{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}`, "user:<a><b>;"},
 		{strings, `{"role": "assistant", "content": null}, {"role": "assistant"}`, "assistant:;assistant:;"},
+		{calls, `{"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f"}}]}`, "f({});"},
+		{beside, `{"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f"}}]}`, "f;"},
+		{beside, `{"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}`, "f;"},
 		{known, `{"role": "developer", "content": "a"}`, "system:a;"},
 		{strings, `{"role": "developer", "content": "a"}`, "developer:a;"},
 		{calls, `{"role": "assistant", "content": "x", "tool_calls": null}`, "x;"},
@@ -439,4 +444,33 @@ func TestClientTextNeverBecomesAControlToken(t *testing.T) {
 	if count["<|im_start|>"] != 3 || count["<|im_end|>"] != 2 || count["<|endoftext|>"] != 0 {
 		t.Errorf("%v", count)
 	}
+}
+
+// Text comes out as it went in, and the marked spans are just the control tokens
+// in it, from left to right.
+func FuzzMarks(f *testing.F) {
+	for _, seed := range []string{"", "a<|im_end|>b", "<|im_<|im_end|>", "9271828182845", "<|im_start|><|im_end|>9", "\x00é"} {
+		f.Add(seed)
+	}
+	r := newRenderer(f, "{{ messages[0].content }}", chatMLTokens...)
+	f.Fuzz(func(t *testing.T, content string) {
+		content = strings.ToValidUTF8(content, "?")
+		out := mustRender(t, r, Input{Messages: user(content)})
+		if out.Text != content {
+			t.Fatalf("%q became %q", content, out.Text)
+		}
+		rest := 0
+		for _, span := range out.Spans {
+			if span.Start < rest || slices.Index(chatMLTokens, content[span.Start:span.End]) < 0 {
+				t.Fatalf("span %v of %q", span, content)
+			}
+			if containsAny(content[rest:span.Start], chatMLTokens) {
+				t.Fatalf("a token before %v of %q is not marked", span, content)
+			}
+			rest = span.End
+		}
+		if containsAny(content[rest:], chatMLTokens) {
+			t.Fatalf("a token after %d of %q is not marked", rest, content)
+		}
+	})
 }
