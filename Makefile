@@ -73,4 +73,4 @@ bench: native ## run the benchmarks
 
 .PHONY: clean
 clean: ## remove what was built (caches stay)
-	rm -rf bin internal/native/lib internal/native/rust/target internal/native/rust/daulet $(E2E)
+	rm -rf bin internal/native/lib internal/native/library.h internal/native/rust/target internal/native/rust/daulet $(E2E)
