@@ -6,6 +6,7 @@
 //   - The result does not depend on how the text is cut into Feeds.
 //   - Spans increase and are disjoint, Text == raw[Start:End], and the gaps
 //     between them are marker bytes (or white space that the format drops).
+//     The one segment with other text is Descriptor.Prefix, of no width.
 //   - After each Feed, what is held back is a proper prefix of a marker, or
 //     white space before a possible opening marker, and at most
 //     Descriptor.MaxHold bytes.
@@ -93,5 +94,10 @@ type Descriptor struct {
 	Opens, Closes []string
 	// Tools is set where the machine emits tool segments itself.
 	Tools bool
-	New   func(Start) Parser
+	// Blocks is set where a thought may come after content.
+	Blocks bool
+	// Prefix is what the content begins with though the model did not write it:
+	// a segment of no width, which the first Feed appends.
+	Prefix string
+	New    func(Start) Parser
 }

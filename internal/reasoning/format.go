@@ -17,24 +17,89 @@ type format struct {
 	aliases []string
 	doc     string
 
-	open, close string
+	// tags stand around the thought. Where there are several, they are
+	// alternatives: a thought closes with the tag that it was opened with, or
+	// with any of them where the prompt opened it.
+	tags []tag
+	// choose leaves of tags, never changing them, those that a start allows for.
+	// nil: all.
+	choose func(reasoning.Start, []tag) []tag
+	// label may follow the opening tag and is dropped with it.
+	label string
+	// stray: a closing tag that begins an answer is dropped.
+	stray bool
+	// blocks: a thought may begin anywhere in the answer, and more than once.
+	blocks bool
+
+	// feed: line breaks behind a closing tag are the format's, not the answer's.
+	feed bool
+	// answer stands around the answer behind a thought, where the model writes
+	// it; its closing tag is followed by what feed says.
+	answer tag
+
 	// tools begin tool calls. Where the request offers tools, such markup at the
 	// start of a line and outside of a code fence ends the thought.
 	tools []string
+	// toolTokens: the markup is a control token that prose does not have, so
+	// where the vocabulary has it as a token it may stand within a line too.
+	toolTokens bool
+	// toolEnd closes a call within the thought, which then goes on.
+	toolEnd string
+
 	// thinks is the first state where the prompt is not known.
 	thinks func(reasoning.Start) bool
+}
+
+// tag is a pair of markers.
+type tag struct{ open, close string }
+
+// think is the pair that most families write.
+var think = []tag{{"<think>", "</think>"}}
+
+// markers are all that the machine looks for, label and all.
+func (f *format) markers() []string {
+	all := append(f.opens(), f.closes()...)
+	all = append(all, f.tools...)
+	if f.toolEnd != "" {
+		all = append(all, f.toolEnd)
+	}
+	return all
+}
+
+// opens are the markers by which a prompt shows an open block, the longer first.
+func (f *format) opens() []string {
+	var all []string
+	for _, t := range f.tags {
+		if f.label != "" {
+			all = append(all, t.open+f.label)
+		}
+		all = append(all, t.open)
+	}
+	return all
+}
+
+// closes are the markers by which it shows that none is open.
+func (f *format) closes() []string {
+	var all []string
+	for _, t := range f.tags {
+		all = append(all, t.close)
+	}
+	if f.answer.open != "" {
+		all = append(all, f.answer.open, f.answer.close)
+	}
+	return all
 }
 
 // registered lists the rows, for the tests.
 var registered []*format
 
 func register(f *format) {
-	markers := append([]string{f.open, f.close}, f.tools...)
+	markers := f.markers()
 	hold := 0
 	for i, a := range markers {
 		hold = max(hold, len(a)-1)
 		for j, b := range markers {
-			if i != j && strings.HasPrefix(b, a) {
+			if i != j && strings.HasPrefix(b, a) && (f.label == "" || b != a+f.label) {
 				panic("reasoning: " + f.name + ": marker " + a + " begins " + b)
 			}
 		}
@@ -42,22 +107,7 @@ func register(f *format) {
 	registered = append(registered, f)
 	reasoning.Register(reasoning.Descriptor{
 		Name: f.name, Aliases: f.aliases, Doc: f.doc, MaxHold: hold,
-		Opens: []string{f.open}, Closes: []string{f.close},
+		Opens: f.opens(), Closes: f.closes(), Blocks: f.blocks,
 		New: func(s reasoning.Start) reasoning.Parser { return newTags(f, s) },
 	})
-}
-
-// always and the like are the values of format.thinks.
-func always(reasoning.Start) bool { return true }
-
-// unlessOff: thinking is the model's habit, and a switch turns it off.
-func unlessOff(s reasoning.Start) bool {
-	on, given := s.Thinking()
-	return on || !given
-}
-
-// ifOn: the model thinks where a switch asks for it.
-func ifOn(s reasoning.Start) bool {
-	on, _ := s.Thinking()
-	return on
 }

@@ -44,6 +44,34 @@ func (in *input) match(marker string, p int) (whole, part bool) {
 	return whole, !whole
 }
 
+// first is the first of the markers at p, whole or as far as there is text, ""
+// if none is there.
+func first(in *input, p int, markers []string) (marker string, whole bool) {
+	for _, m := range markers {
+		whole, part := in.match(m, p)
+		if whole {
+			return m, true
+		}
+		if part {
+			marker = m
+		}
+	}
+	return marker, false
+}
+
+// find is where the marker is from p on, whole or as far as there is text; the
+// end if nowhere.
+func find(in *input, p int, marker string) (at int, whole bool) {
+	for ; ; p++ {
+		if p = in.next(p, marker[:1]); p == in.len() {
+			return p, false
+		}
+		if whole, part := in.match(marker, p); whole || part {
+			return p, whole
+		}
+	}
+}
+
 // next is the first position from p on that holds one of the bytes, or the end.
 func (in *input) next(p int, bytes string) int {
 	held, text := in.cut(p, in.len())
@@ -70,6 +98,16 @@ func index(s, bytes string) int {
 		}
 	}
 	return -1
+}
+
+// skipLineBreaks is the first position from p on that is not a line feed.
+func (in *input) skipLineBreaks(p int) int {
+	held, text := in.cut(p, in.len())
+	n := len(held) - len(strings.TrimLeft(held, "\n"))
+	if n == len(held) {
+		n += len(text) - len(strings.TrimLeft(text, "\n"))
+	}
+	return p + n
 }
 
 // skipSpace is the first position from p on that is not ASCII white space.

@@ -26,7 +26,12 @@ func starts() []reasoning.Start {
 	for _, open := range []reasoning.Open{reasoning.OpenUnknown, reasoning.OpenYes, reasoning.OpenNo} {
 		for _, tools := range []bool{false, true} {
 			for _, switches := range []map[string]bool{nil, {"enable_thinking": true}, {"thinking": false}} {
-				all = append(all, reasoning.Start{Open: open, HasTools: tools, Switches: switches})
+				s := reasoning.Start{Open: open, HasTools: tools, Switches: switches}
+				all = append(all, s)
+				s.Effort = "low"
+				all = append(all, s)
+				s.Token = func(text string) bool { return len(text)%2 == 0 }
+				all = append(all, s)
 			}
 		}
 	}
@@ -38,7 +43,7 @@ func markers(d reasoning.Descriptor) []string {
 	all := slices.Concat(d.Opens, d.Closes)
 	for _, f := range registered {
 		if f.name == d.Name {
-			all = append(all, f.tools...)
+			all = append(all, f.markers()...)
 		}
 	}
 	return all
@@ -60,8 +65,8 @@ func checkLaws(t failer, d reasoning.Descriptor, s reasoning.Start, raw string, 
 		if len(got) > 0 {
 			end = got[len(got)-1].End
 		}
-		if held := hidden(d, raw[end:fed]); len(held) > d.MaxHold || !begins(d, held) {
-			t.Fatalf("%s %+v: after %q, %q is held back", d.Name, s, raw[:fed], held)
+		if gap := raw[end:fed]; !mayHold(d, gap) {
+			t.Fatalf("%s %+v: after %q, %q is held back", d.Name, s, raw[:fed], gap)
 		}
 	}
 	got = p.Close(got)
@@ -76,7 +81,13 @@ func checkSpans(t failer, d reasoning.Descriptor, raw string, segments []reasoni
 	t.Helper()
 	at := 0
 	content := false
-	for _, s := range segments {
+	for i, s := range segments {
+		if i == 0 && d.Prefix != "" {
+			if s.Start != 0 || s.End != 0 || s.Text != d.Prefix || s.Kind != reasoning.Content {
+				t.Fatalf("%s: %q begins with %+v", d.Name, raw, s)
+			}
+			continue
+		}
 		if s.Start < at || s.End <= s.Start || s.End > len(raw) || raw[s.Start:s.End] != s.Text {
 			t.Fatalf("%s: %q: segment %+v after offset %d", d.Name, raw, s, at)
 		}
@@ -86,7 +97,7 @@ func checkSpans(t failer, d reasoning.Descriptor, raw string, segments []reasoni
 		at = s.End
 		if s.Kind == reasoning.Content {
 			content = true
-		} else if content && !d.Tools {
+		} else if content && !d.Tools && !d.Blocks {
 			t.Fatalf("%s: %q: %s after content", d.Name, raw, s.Kind)
 		}
 	}
@@ -98,15 +109,38 @@ func checkSpans(t failer, d reasoning.Descriptor, raw string, segments []reasoni
 // hidden is a gap without the markers and the white space at its beginning.
 func hidden(d reasoning.Descriptor, gap string) string {
 	for {
-		rest := strings.TrimLeft(gap, " \t\n\v\f\r")
-		for _, m := range slices.Concat(d.Opens, d.Closes) {
-			rest = strings.TrimPrefix(rest, m)
-		}
+		rest := skipped(d, gap)
 		if rest == gap {
 			return gap
 		}
 		gap = rest
 	}
+}
+
+// skipped is a gap without the white space, or the marker, that it begins with.
+func skipped(d reasoning.Descriptor, gap string) string {
+	if rest := strings.TrimLeft(gap, white); rest != gap {
+		return rest
+	}
+	for _, m := range slices.Concat(d.Opens, d.Closes) {
+		if rest, ok := strings.CutPrefix(gap, m); ok {
+			return rest
+		}
+	}
+	return gap
+}
+
+// mayHold says whether the text may be held back: no more than the beginning of
+// a marker, behind markers and white space.
+func mayHold(d reasoning.Descriptor, gap string) bool {
+	for len(gap) > d.MaxHold || !begins(d, gap) {
+		rest := skipped(d, gap)
+		if rest == gap {
+			return false
+		}
+		gap = rest
+	}
+	return true
 }
 
 // begins says whether held is the beginning of a marker, or nothing.
@@ -200,24 +234,95 @@ func TestGoldensHoweverTheyAreCut(t *testing.T) {
 
 // define is what a row of the table means, without tools: the whole text at once.
 func define(f *format, s reasoning.Start, raw string) (thought, content string) {
-	const space = " \t\n\v\f\r"
-	if !(s.Open == reasoning.OpenYes || s.Open == reasoning.OpenUnknown && f.thinks(s)) {
-		rest, opened := strings.CutPrefix(strings.TrimLeft(raw, space), f.open)
-		if !opened {
-			return "", raw
-		}
-		raw = rest
+	d := definition{f: f, tags: f.tags}
+	if f.choose != nil {
+		d.tags = f.choose(s, f.tags)
 	}
+	if s.Open == reasoning.OpenYes || s.Open == reasoning.OpenUnknown && f.thinks(s) {
+		d.thought(raw, d.tags)
+		return d.reasoning, d.content
+	}
+	rest := strings.TrimLeft(raw, white)
+	if after, t, opened := d.opened(rest); opened {
+		d.thought(after, t)
+		return d.reasoning, d.content
+	}
+	for _, t := range d.tags {
+		if after, stray := strings.CutPrefix(rest, t.close); f.stray && stray {
+			d.answer(after)
+			return d.reasoning, d.content
+		}
+	}
+	d.text(raw)
+	return d.reasoning, d.content
+}
+
+const white = " \t\n\v\f\r"
+
+// definition is a text as far as it is understood.
+type definition struct {
+	f                  *format
+	tags               []tag
+	reasoning, content string
+}
+
+// opened cuts an opening tag off, and says what may close it.
+func (d *definition) opened(raw string) (after string, t []tag, ok bool) {
+	for i, t := range d.tags {
+		if after, ok := strings.CutPrefix(raw, t.open); ok {
+			return strings.TrimPrefix(after, d.f.label), d.tags[i : i+1], true
+		}
+	}
+	return raw, nil, false
+}
+
+// thought reads from inside of a block.
+func (d *definition) thought(raw string, closing []tag) {
 	for {
-		rest := strings.TrimLeft(raw, space)
-		after, again := strings.CutPrefix(rest, f.open)
+		rest := strings.TrimLeft(raw, white)
+		after, t, again := d.opened(rest)
 		if !again {
 			break
 		}
-		thought, raw = thought+raw[:len(raw)-len(rest)], after
+		d.reasoning += raw[:len(raw)-len(rest)]
+		raw, closing = after, t
 	}
-	before, content, _ := strings.Cut(raw, f.close)
-	return thought + before, content
+	end, close := len(raw), ""
+	for _, t := range closing {
+		if at := strings.Index(raw, t.close); at >= 0 && at < end {
+			end, close = at, t.close
+		}
+	}
+	d.reasoning += raw[:end]
+	if close != "" {
+		d.answer(raw[end+len(close):])
+	}
+}
+
+// answer reads from behind a closing tag.
+func (d *definition) answer(raw string) {
+	feeds := ""
+	if d.f.feed {
+		feeds = "\n"
+	}
+	raw = strings.TrimLeft(raw, feeds)
+	if after, wrapped := strings.CutPrefix(raw, d.f.answer.open); wrapped && d.f.answer.open != "" {
+		said, rest, _ := strings.Cut(strings.TrimLeft(after, feeds), d.f.answer.close)
+		raw = said + strings.TrimLeft(rest, feeds)
+	}
+	d.text(raw)
+}
+
+// text reads content.
+func (d *definition) text(raw string) {
+	for at := 0; d.f.blocks && at < len(raw); at++ {
+		if after, t, opened := d.opened(raw[at:]); opened {
+			d.content += raw[:at]
+			d.thought(after, t)
+			return
+		}
+	}
+	d.content += raw
 }
 
 func TestRowsMeanWhatTheyAreDefinedToMean(t *testing.T) {
@@ -344,7 +449,7 @@ func TestMarkersThatBeginEachOtherAreRefused(t *testing.T) {
 			t.Errorf("registered: %s", got)
 		}
 	}()
-	register(&format{name: "broken", open: "<a", close: "<ab", thinks: always})
+	register(&format{name: "broken", tags: []tag{{"<a", "<ab"}}, thinks: always})
 }
 
 func BenchmarkFeed(b *testing.B) {
