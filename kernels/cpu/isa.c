@@ -19,7 +19,10 @@ static const kernels *compiled(int isa) {
 static int supported(int isa) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#if !defined(__clang__) // which does not know the name; every processor with AVX2 has it
+  avx2 = avx2 && __builtin_cpu_supports("f16c");
+#endif
   if (isa == RK_AVX2) return avx2;
   if (isa == RK_AVX512)
     return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
