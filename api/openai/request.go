@@ -75,11 +75,11 @@ func DecodeChat(body []byte) (*ChatRequest, error) {
 	if root.kind() != "object" {
 		return nil, &Error{Code: CodeInvalidJSON, Message: "the body must be a JSON object, got " + root.kind()}
 	}
-	d := chatDecoder{req: ChatRequest{N: 1, SeparateReasoning: true, StreamReasoning: true, AddGenerationPrompt: true}}
+	d := newChatDecoder()
 	if err := root.members(d.member); err != nil {
 		return nil, err
 	}
-	if err := d.finish(); err != nil {
+	if err := d.finish(true); err != nil {
 		return nil, err
 	}
 	return &d.req, nil
@@ -111,10 +111,15 @@ func (d *chatDecoder) member(name string, v value) error {
 	return &Error{Param: name, Code: CodeUnknown, Message: "unknown parameter: " + quote(name)}
 }
 
-// finish checks what concerns more than one member.
-func (d *chatDecoder) finish() error {
+func newChatDecoder() chatDecoder {
+	return chatDecoder{req: ChatRequest{N: 1, SeparateReasoning: true, StreamReasoning: true, AddGenerationPrompt: true}}
+}
+
+// finish checks what concerns more than one member; chat says that there must be
+// messages.
+func (d *chatDecoder) finish(chat bool) error {
 	r := &d.req
-	if r.Messages == nil {
+	if chat && r.Messages == nil {
 		return &Error{Param: "messages", Code: CodeMissing, Message: "messages: a chat needs at least one message"}
 	}
 	if d.maxCompletion != nil {

@@ -1,0 +1,184 @@
+package native
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/reasond/reasond/api/openai"
+)
+
+// UsualNewTokens is max_new_tokens where a request gives none, as in SGLang.
+const UsualNewTokens = 128
+
+// GenerateRequest is the body of POST /generate. Exactly one of Text, IDs and
+// Chat.Messages is the prompt. How to answer stands in Chat, under OpenAI's names.
+type GenerateRequest struct {
+	Text *string
+	IDs  []int32
+	Chat *openai.ChatRequest
+}
+
+// params are the members of sampling_params, with the chat member that means
+// the same.
+var params = map[string]string{
+	"max_new_tokens": "max_tokens", "min_new_tokens": "min_tokens",
+	"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "min_p": "min_p",
+	"frequency_penalty": "frequency_penalty", "presence_penalty": "presence_penalty", "repetition_penalty": "repetition_penalty",
+	"logit_bias": "logit_bias", "sampling_seed": "seed", "n": "n",
+	"stop": "stop", "stop_token_ids": "stop_token_ids", "ignore_eos": "ignore_eos",
+	"no_stop_trim": "include_stop_str_in_output", "skip_special_tokens": "skip_special_tokens",
+}
+
+// ParamName is the path in a /generate body of what a chat request calls field.
+func ParamName(field string) string {
+	for name, chat := range params {
+		if chat == field {
+			return paramsName + "." + name
+		}
+	}
+	return field
+}
+
+const paramsName = "sampling_params"
+
+// top are the members beside the prompt and sampling_params, likewise.
+var top = map[string]string{
+	"model": "model", "stream": "stream", "rid": "request_id", "cache_salt": "cache_salt", "priority": "priority",
+}
+
+// idle are members of SGLang's that have no effect here, with the JSON texts
+// under which having none is right; none: whatever the value is.
+var idle = map[string][]string{
+	"return_logprob": {"false"}, "logprob_start_len": {"-1"}, "top_logprobs_num": {"0"}, "token_ids_logprob": {"[]"},
+	"return_text_in_logprobs": {"false", "true"}, "image_data": {"[]"}, "video_data": {"[]"}, "audio_data": {"[]"},
+	"input_embeds": {"[]"}, "require_reasoning": {"false"}, "background": {"false"}, "return_entropy": {"false"},
+	"log_metrics": nil, "no_logs": nil, "conversation_id": nil, "custom_labels": nil, "received_time": nil,
+}
+
+// DecodeGenerate reads the body of a /generate request. An error is an
+// *openai.Error.
+func DecodeGenerate(body []byte) (*GenerateRequest, error) {
+	g := &GenerateRequest{}
+	chat := openai.NewChatReader()
+	err := openai.ReadObject(body, func(name string, v openai.Value) error { return g.member(chat, name, v) })
+	if err != nil {
+		return nil, err
+	}
+	if g.Chat, err = chat.Finish(false); err != nil {
+		return nil, renamed(err)
+	}
+	if g.Chat.Messages == nil && (g.Chat.Tools != nil || g.Chat.TemplateKwargs != nil || g.Chat.ReasoningEffort != "") {
+		return nil, openai.Missing("messages", "tools, chat_template_kwargs and reasoning_effort belong to a chat")
+	}
+	prompts := 0
+	for _, given := range []bool{g.Text != nil, g.IDs != nil, g.Chat.Messages != nil} {
+		if given {
+			prompts++
+		}
+	}
+	if prompts != 1 {
+		return nil, openai.Missing("text", "exactly one of text, input_ids and messages is needed")
+	}
+	// The text is the model's own: SGLang splits nothing here.
+	g.Chat.SeparateReasoning = false
+	return g, nil
+}
+
+func (g *GenerateRequest) member(chat *openai.ChatReader, name string, v openai.Value) (err error) {
+	if field, ok := top[name]; ok {
+		return chat.Set(field, name, v)
+	}
+	if chatMembers[name] {
+		return chat.Set(name, name, v)
+	}
+	switch name {
+	case "text":
+		if v.Null() {
+			return nil
+		}
+		if v.Kind() == "array" {
+			return openai.Unsupported(name, "one prompt a request")
+		}
+		text, err := v.String(name)
+		g.Text = &text
+		return err
+	case "input_ids":
+		if v.Null() {
+			return nil
+		}
+		g.IDs, err = v.IDs(name)
+		return err
+	case paramsName:
+		if v.Null() {
+			return nil
+		}
+		if v.Kind() == "array" {
+			return openai.Unsupported(name, "one prompt a request")
+		}
+		if err := v.Expect(name, "object"); err != nil {
+			return err
+		}
+		return v.Members(func(name string, v openai.Value) error { return param(chat, name, v) })
+	}
+	if texts, ok := idle[name]; ok {
+		return atRest(name, v, texts)
+	}
+	return openai.Refuse(name, name, v)
+}
+
+func param(chat *openai.ChatReader, name string, v openai.Value) error {
+	path := paramsName + "." + name
+	if field, ok := params[name]; ok {
+		return chat.Set(field, path, v)
+	}
+	return openai.Refuse(name, path, v)
+}
+
+func atRest(name string, v openai.Value, texts []string) error {
+	if v.Null() || texts == nil {
+		return nil
+	}
+	for _, text := range texts {
+		if string(v.JSON()) == text {
+			return nil
+		}
+	}
+	return openai.Unsupported(name, "not supported by this server")
+}
+
+// renamed gives an error about a chat's member the name that it has here.
+func renamed(err error) error {
+	var e *openai.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	path := ParamName(e.Param)
+	message := strings.ReplaceAll(strings.Replace(e.Message, e.Param, path, 1), "max_tokens", "max_new_tokens")
+	return &openai.Error{Param: path, Code: e.Code, Message: message}
+}
+
+// GenerateResponse is the answer, or one event of its stream: Text is then all
+// of the text so far. Several choices are an array of these; in a stream each
+// has its index.
+type GenerateResponse struct {
+	Index *int   `json:"index,omitempty"`
+	Text  string `json:"text"`
+	Meta  Meta   `json:"meta_info"`
+}
+
+// Meta counts tokens so far. CachedTokens is known at the finish.
+type Meta struct {
+	ID               string        `json:"id"`
+	FinishReason     *FinishReason `json:"finish_reason"` // null until the finish
+	PromptTokens     int           `json:"prompt_tokens"`
+	CompletionTokens int           `json:"completion_tokens"`
+	CachedTokens     int           `json:"cached_tokens"`
+	ReasoningTokens  int           `json:"reasoning_tokens"`
+}
+
+// FinishReason says why a choice ended.
+type FinishReason struct {
+	Type    string              `json:"type"`              // stop or length
+	Matched *openai.MatchedStop `json:"matched,omitempty"` // stop: the token's id or the stop string
+	Length  int                 `json:"length,omitempty"`  // length: the tokens that there could be
+}

@@ -1,0 +1,37 @@
+// Package native holds the wire types of the endpoints that engines have beside
+// the OpenAI dialect: /generate and /separate_reasoning as SGLang has them,
+// /tokenize and /detokenize as vLLM and SGLang have them, /apply-template as
+// llama.cpp has it. Decoding is as strict as, and shares its code with,
+// api/openai: an unknown member is an error, one that a peer knows and this
+// server does not have is an error with code "unsupported".
+package native
+
+import (
+	"fmt"
+
+	"github.com/reasond/reasond/api/openai"
+)
+
+// MaxBatch bounds the prompts or answers of one request of /tokenize or
+// /detokenize.
+const MaxBatch = 1024
+
+// chatMembers are the members of a chat request that shape its prompt.
+var chatMembers = map[string]bool{
+	"messages": true, "tools": true, "tool_choice": true, "chat_template_kwargs": true, "reasoning_effort": true,
+	"add_generation_prompt": true, "continue_final_message": true,
+}
+
+// list reads one thing or an array of them. one is told the place of each; many
+// says that there was an array.
+func list(v openai.Value, name, element string, one func(path string, v openai.Value) error) (many bool, err error) {
+	if v.Kind() != "array" || element != "array" && v.Kind() == element {
+		return false, one(name, v)
+	}
+	return true, v.Items(func(i int, v openai.Value) error {
+		if i == MaxBatch {
+			return openai.Invalid(name, "more than %d elements", MaxBatch)
+		}
+		return one(fmt.Sprintf("%s[%d]", name, i), v)
+	})
+}
