@@ -111,13 +111,12 @@ func (b *body) chat(c *llm.Chat) {
 }
 
 // switches sends the template's options. Where the upstream takes none, those
-// that reasoning_effort can say are said so.
+// that reasoning_effort can say are said so: a switch that is off wins.
 func (b *body) switches(kwargs map[string]json.RawMessage) {
 	if len(kwargs) == 0 {
 		return
 	}
-	effort, given := kwargs["reasoning_effort"]
-	if given && b.kind.effort {
+	if effort, given := kwargs["reasoning_effort"]; given && b.kind.effort {
 		b.fields["reasoning_effort"] = effort
 	}
 	if b.kind.kwargs {
@@ -131,7 +130,7 @@ func (b *body) switches(kwargs map[string]json.RawMessage) {
 		case "enable_thinking", "thinking":
 			if json.Unmarshal(raw, &on) != nil {
 				b.refuse("chat_template_kwargs")
-			} else if !on && !given {
+			} else if !on {
 				b.fields["reasoning_effort"] = "none"
 			}
 		default:

@@ -105,7 +105,7 @@ func TestAnErrorInsideAStreamEndsWhatHasNotEnded(t *testing.T) {
 		e := newEngine(t, Config{BaseURL: "http://up", Transport: &pieces{[]string{text + frame + "\n\n"}, io.EOF}})
 		both := ask(t, e, chatRequest(2))
 		var got *llm.Error
-		if fin := both[0].finish[0]; fin.Reason != llm.FinishError || !errors.As(fin.Err, &got) || name != "llama-server" && (got.Kind != llm.Invalid || got.Message != "boom") {
+		if fin := both[0].finish[0]; fin.Reason != llm.FinishError || !errors.As(fin.Err, &got) || got.Kind != llm.Invalid || got.Message != "boom" {
 			t.Errorf("%s: %+v", name, fin)
 		}
 		if fin := both[1].finish[0]; fin.Reason != llm.FinishStop {
@@ -205,6 +205,7 @@ func TestTheTimeoutsOfASilentUpstream(t *testing.T) {
 		"falls silent":            {silent{true, "data: " + chunk(0, "a") + "\n\n"}, 2 * time.Minute, llm.FinishError},
 		"half a frame":            {silent{true, "data: {\"choi"}, 2 * time.Minute, llm.FinishError},
 		"ends without the end":    {silent{true, "data: " + end(0, "stop") + "\n\n"}, time.Second, llm.FinishStop},
+		"usage without an end":    {silent{true, "data: " + end(0, "stop") + "\n\ndata: " + usage + "\n\n"}, 0, llm.FinishStop},
 		"ends without closing up": {silent{true, sse(end(0, "length"))}, 0, llm.FinishLength},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -234,14 +235,46 @@ func TestTheTimeoutsOfASilentUpstream(t *testing.T) {
 }
 
 func TestSubmitCanBeCancelledWhileTheUpstreamThinks(t *testing.T) {
+	for _, retries := range []int{-1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEngine(t, Config{BaseURL: "http://up", Transport: silent{}, Retries: retries})
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			began := time.Now()
+			_, err := e.Submit(ctx, chatRequest(1))
+			if llm.KindOf(err) != llm.Cancelled || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
+		})
+	}
+}
+
+func TestTheSilenceOfAnUpstreamThatMustWaitDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{BaseURL: "http://up", Transport: silent{}})
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		began := time.Now()
-		_, err := e.Submit(ctx, chatRequest(1))
-		if llm.KindOf(err) != llm.Cancelled || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
-			t.Errorf("%v after %v", err, time.Since(began))
+		whole := sse(chunk(0, strings.Repeat("x", 100)), chunk(0, "y"), end(0, "stop"))
+		e := newEngine(t, Config{BaseURL: "http://up", Transport: &pieces{[]string{whole}, io.EOF}, MaxUnread: 50})
+		s, err := e.Submit(context.Background(), chatRequest(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour) // nobody reads
+		if fin := collect(t, s, 1)[0].finish[0]; fin.Reason != llm.FinishStop {
+			t.Errorf("finish is %+v", fin)
+		}
+	})
+}
+
+func TestStopReplacesAFinishThatIsHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, Config{BaseURL: "http://up", Transport: silent{true, "data: " + end(0, "length") + "\n\n"}})
+		s, err := e.Submit(context.Background(), chatRequest(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // the finish is held, the usage is missing
+		s.Stop(0, "END")
+		if fin := collect(t, s, 1)[0].finish[0]; fin.Reason != llm.FinishStop || fin.StopText != "END" {
+			t.Errorf("finish is %+v", fin)
 		}
 	})
 }

@@ -56,7 +56,7 @@ var kindCases = []kindCase{
 		kind: "vllm", source: vllmText, mode: Completions,
 		sent: `{"prompt":[1,2,3],"max_tokens":100,"skip_special_tokens":false,"spaces_between_special_tokens":false,"add_special_tokens":false,"return_token_ids":true}`,
 		frames: []string{
-			`{"id":"cmpl-1","object":"text_completion","choices":[{"index":0,"text":"","logprobs":null,"finish_reason":null,"prompt_token_ids":[1,2,3],"token_ids":[9]}]}`,
+			`{"id":"cmpl-1","object":"text_completion","choices":[{"index":0,"text":"","logprobs":null,"finish_reason":null,"prompt_token_ids":[1,2,3],"token_ids":[9]}],"usage":{"prompt_tokens":3,"total_tokens":4,"completion_tokens":1}}`,
 			`{"choices":[{"index":0,"text":"🙂","logprobs":null,"finish_reason":null,"stop_reason":null,"token_ids":[10,11]}]}`,
 			`{"choices":[{"index":0,"text":"","logprobs":null,"finish_reason":"stop","stop_reason":null,"token_ids":[2]}]}`,
 			`{"choices":[],"usage":{"prompt_tokens":3,"total_tokens":7,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":2}}}`,
@@ -445,6 +445,7 @@ func TestSwitchesReachAnUpstreamWithoutTemplateOptionsAsEffort(t *testing.T) {
 		`{"enable_thinking":true}`:                              nil,
 		`{"reasoning_effort":"high","enable_thinking":true}`:    "high",
 		`{"reasoning_effort":"none","enable_thinking":false}`:   "none",
+		`{"reasoning_effort":"high","thinking":false}`:          "none",
 		`{"reasoning_effort":"minimal","enable_thinking":true}`: "minimal",
 	} {
 		e := newEngine(t, Config{BaseURL: "http://up", Kind: "ollama", Model: "m"})

@@ -108,9 +108,8 @@ func (s *stream) settle(usage *llm.Usage) {
 	s.deliver(d)
 }
 
-// fail ends whatever has not ended.
+// fail ends whatever has not ended; what was held back has been settled.
 func (s *stream) fail(reason llm.FinishReason, err error) {
-	s.settle(nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.choices {

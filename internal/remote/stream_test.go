@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +57,35 @@ func TestUsageInTheLastFrameCountsToo(t *testing.T) {
 	}
 }
 
+func TestWhatFollowsAFinishIsDropped(t *testing.T) {
+	frames := []string{chunk(0, "a"), end(0, "stop"), chunk(0, "b"), end(0, "length"), chunk(1, "c"), end(1, "stop"), chunk(1, "d"), chunk(0, "e"), end(1, "length"), usage}
+	e := newEngine(t, Config{BaseURL: "http://up", Transport: &pieces{[]string{sse(frames...)}, io.EOF}})
+	for i, a := range ask(t, e, chatRequest(2)) {
+		if a.raw() != []string{"a", "c"}[i] || a.finish[0].Reason != llm.FinishStop {
+			t.Errorf("choice %d: %q, %+v", i, a.raw(), a.finish[0])
+		}
+	}
+}
+
+func TestAConnectionServesOneRequestAfterTheOther(t *testing.T) {
+	tw := newTwin(t, says(sse(chunk(0, "a"), end(0, "stop"), usage)))
+	var dialled atomic.Int32
+	transport := newTransport(time.Second)
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dialled.Add(1)
+		return dial(ctx, network, address)
+	}
+	e := newEngine(t, Config{BaseURL: tw.URL, Transport: transport})
+	for range 5 {
+		ask(t, e, chatRequest(1))
+		e.wg.Wait() // the last byte has been read
+	}
+	if n := dialled.Load(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
 // script is an answer of two choices that exercises the framing: CRLF, comments,
 // data over two lines, escapes, a late choice.
 var script = strings.ReplaceAll(": ping\n\n"+
@@ -78,7 +109,7 @@ type pieces struct {
 }
 
 func (p *pieces) RoundTrip(*http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream; charset=utf-8"}}, Body: &piecesBody{*p}}, nil
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream; charset=utf-8"}}, Body: &piecesBody{pieces{slices.Clone(p.parts), p.err}}}, nil
 }
 
 type piecesBody struct{ pieces }
