@@ -64,15 +64,6 @@ func Parse(name, text string) (reasoning, content string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	p := d.New(Start{})
-	var r, c strings.Builder
-	for _, s := range p.Close(p.Feed(nil, text)) {
-		switch s.Kind {
-		case Reasoning:
-			r.WriteString(s.Text)
-		case Content:
-			c.WriteString(s.Text)
-		}
-	}
-	return r.String(), c.String(), nil
+	reasoning, content = d.Split(Start{}, text)
+	return reasoning, content, nil
 }

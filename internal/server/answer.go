@@ -76,6 +76,15 @@ type reply struct {
 
 // whole sends the answer in one piece.
 func (c *chat) whole() error {
+	answer, err := c.answer()
+	if err == nil {
+		writeJSON(c.x.w, answer)
+	}
+	return err
+}
+
+// answer folds the events of all choices.
+func (c *chat) answer() (*openai.ChatCompletion, error) {
 	replies := make([]reply, c.n)
 	for {
 		events, err := c.feed.next()
@@ -83,23 +92,22 @@ func (c *chat) whole() error {
 			break
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, e := range events {
 			if err := c.fold(&replies[e.Choice], e); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if len(events) > 0 {
 			c.observed.Text()
 		}
 	}
-	answer := openai.ChatCompletion{ID: c.id, Object: "chat.completion", Created: c.created, Model: c.model, Usage: wireUsage(c.usage)}
+	answer := &openai.ChatCompletion{ID: c.id, Object: "chat.completion", Created: c.created, Model: c.model, Usage: wireUsage(c.usage)}
 	for i := range replies {
 		answer.Choices = append(answer.Choices, replies[i].choice(i))
 	}
-	writeJSON(c.x.w, answer)
-	return nil
+	return answer, nil
 }
 
 func (c *chat) fold(r *reply, e llm.Event) error {

@@ -52,16 +52,11 @@ func (s *Server) startChat(ctx context.Context, w http.ResponseWriter, r *http.R
 	if err != nil {
 		return nil, err
 	}
+	return s.beginChat(ctx, x, wire)
+}
+
+func (s *Server) beginChat(ctx context.Context, x *exchange, wire *openai.ChatRequest) (*chat, error) {
 	m, err := s.model(wire.Model)
-	if err != nil {
-		return nil, err
-	}
-	if stalled(m) {
-		return nil, errStalled
-	}
-	req := chatRequest(m, wire, x.tenant)
-	observed := s.metrics.Generation(m.Name)
-	run, err := s.start(ctx, m, req)
 	if err != nil {
 		return nil, err
 	}
@@ -69,27 +64,49 @@ func (s *Server) startChat(ctx context.Context, w http.ResponseWriter, r *http.R
 	if id == "" {
 		id = rand.Text()
 	}
-	x.note(slog.String("model", clip(m.Name, 64)), slog.String("answer", "chatcmpl-"+id), slog.Bool("stream", wire.Stream))
+	return s.begin(ctx, x, "chatcmpl-"+id, m, chatRequest(m, wire, x.tenant), wire)
+}
+
+// begin takes a request to the engine; wire says in which form it is answered.
+func (s *Server) begin(ctx context.Context, x *exchange, id string, m *pipeline.Model, req *pipeline.Request, wire *openai.ChatRequest) (*chat, error) {
+	if stalled(m) {
+		return nil, errStalled
+	}
+	observed := s.metrics.Generation(m.Name)
+	run, err := s.start(ctx, m, req)
+	if err != nil {
+		return nil, err
+	}
+	x.note(slog.String("model", clip(m.Name, 64)), slog.String("answer", id), slog.Bool("stream", wire.Stream))
 	return &chat{
 		x: x, run: run, observed: observed,
 		n: wire.N, streamed: wire.Stream, counted: wire.StreamOptions != nil && wire.StreamOptions.IncludeUsage,
 		feed: feed{ctx: ctx, run: run, model: m, keepAlive: s.cfg.KeepAlive, last: time.Now()},
-		id:   "chatcmpl-" + id, model: m.Name, created: time.Now().Unix(),
+		id:   id, model: m.Name, created: time.Now().Unix(),
 	}, nil
 }
 
 // start renders, encodes and submits. Rendering and encoding are native calls
 // that hold a thread each, so no more of them run than there are cores to gain.
 func (s *Server) start(ctx context.Context, m *pipeline.Model, req *pipeline.Request) (*pipeline.Run, error) {
+	done, err := s.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	run, err := m.Start(ctx, req)
+	req.Chat, req.Prompt = llm.Chat{}, nil // rendered; the run need not keep megabytes of it
+	return run, err
+}
+
+// turn waits until one more native call makes sense; done must be called.
+func (s *Server) turn(ctx context.Context) (done func(), err error) {
 	select {
 	case s.starting <- struct{}{}:
-		defer func() { <-s.starting }()
+		return func() { <-s.starting }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	run, err := m.Start(ctx, req)
-	req.Chat = llm.Chat{} // rendered; the run need not keep megabytes of it
-	return run, err
 }
 
 // chatRequest is the wire request over the model's defaults.

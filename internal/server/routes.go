@@ -26,7 +26,17 @@ func (s *Server) routes() http.Handler {
 	get("/v1/models", s.listModels)
 	get("/v1/models/*", s.getModel)
 
-	r.With(s.jsonOnly).Post("/v1/chat/completions", s.chatCompletions)
+	post := func(h http.HandlerFunc, paths ...string) {
+		for _, path := range paths {
+			r.With(s.jsonOnly).Post(path, h)
+		}
+	}
+	post(s.chatCompletions, "/v1/chat/completions")
+	post(s.inside(s.generate), "/generate")
+	post(s.inside(s.separateReasoning), "/separate_reasoning")
+	post(s.inside(s.tokenize), "/tokenize", "/v1/tokenize")
+	post(s.inside(s.detokenize), "/detokenize", "/v1/detokenize")
+	post(s.inside(s.applyTemplate), "/apply-template")
 
 	// Open routes stand apart: nothing that a path can be made to look like
 	// leads from here to the router's other routes.

@@ -1,0 +1,225 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/reasond/reasond/api/native"
+	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/pipeline"
+)
+
+// generate is POST /generate: a prompt as it is, or a chat, goes on as the raw
+// text that the model writes. Stop strings are inert in reasoning here too.
+func (s *Server) generate(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	g, err := s.startGenerate(ctx, w, r)
+	if err != nil {
+		return err
+	}
+	defer g.end()
+	if g.streamed {
+		return g.stream()
+	}
+	return g.whole()
+}
+
+func (s *Server) startGenerate(ctx context.Context, w http.ResponseWriter, r *http.Request) (*generation, error) {
+	x := exchangeOf(r.Context())
+	defer s.forgetBody(x)
+	body, err := s.readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	wire, err := native.DecodeGenerate(body)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.model(wire.Chat.Model)
+	if err != nil {
+		return nil, err
+	}
+	id := wire.Chat.RequestID
+	if id == "" {
+		id = rand.Text()
+	}
+	c, err := s.begin(ctx, x, id, m, generateRequest(m, wire, x.tenant), wire.Chat)
+	if err != nil {
+		return nil, nativeError(err, promptName(wire))
+	}
+	return &generation{chat: c, choices: make([]writing, c.n)}, nil
+}
+
+func generateRequest(m *pipeline.Model, wire *native.GenerateRequest, tenant string) *pipeline.Request {
+	req := chatRequest(m, wire.Chat, tenant)
+	switch {
+	case wire.Text != nil:
+		req.Prompt = &llm.Prompt{Text: *wire.Text}
+	case wire.IDs != nil:
+		req.Prompt = &llm.Prompt{IDs: wire.IDs}
+	}
+	req.UsualTokens = native.UsualNewTokens
+	return req
+}
+
+// promptName is the member that a request's prompt stands in.
+func promptName(wire *native.GenerateRequest) string {
+	switch {
+	case wire.Text != nil:
+		return "text"
+	case wire.IDs != nil:
+		return "input_ids"
+	}
+	return "messages"
+}
+
+// nativeError gives an error about a request its members' names: the prompt's,
+// and those of sampling_params.
+func nativeError(err error, prompt string) error {
+	var e *llm.Error
+	if !errors.As(err, &e) || e.Param == "" {
+		return err
+	}
+	named := *e
+	if named.Param = native.ParamName(e.Param); e.Param == "prompt" {
+		named.Param = prompt
+	}
+	return &named
+}
+
+// generation is one accepted /generate on its way to an answer of either form.
+type generation struct {
+	*chat
+	choices []writing
+}
+
+// writing is one choice so far.
+type writing struct {
+	text   strings.Builder
+	usage  llm.Usage
+	finish *llm.Finish
+	news   bool // something came that was not sent
+}
+
+// take folds events into the choices.
+func (g *generation) take(events []llm.Event) error {
+	for _, e := range events {
+		c := &g.choices[e.Choice]
+		c.news = true
+		if e.Kind != llm.EventFinish {
+			c.text.WriteString(e.Text)
+			c.usage = g.run.Usage(e.Choice)
+			continue
+		}
+		c.finish, c.usage = e.Finish, *e.Usage
+		if err := g.finished(e); err != nil {
+			return err
+		}
+	}
+	if len(events) > 0 {
+		g.observed.Text()
+	}
+	return nil
+}
+
+// whole sends the answer in one piece: an object, or an array for several
+// choices.
+func (g *generation) whole() error {
+	for {
+		events, err := g.feed.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = g.take(events)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	answers := make([]native.GenerateResponse, g.n)
+	for i := range answers {
+		answers[i] = g.response(i)
+	}
+	if g.n == 1 {
+		writeJSON(g.x.w, answers[0])
+	} else {
+		writeJSON(g.x.w, answers)
+	}
+	return nil
+}
+
+// stream sends after each step what every choice that has grown has written so
+// far, and [DONE] at the end.
+func (g *generation) stream() error {
+	for {
+		events, err := g.feed.next()
+		if errors.Is(err, io.EOF) {
+			if err := writeEvent(g.x.w, eventDone); err != nil {
+				return gone(err)
+			}
+			return gone(g.x.w.FlushError())
+		}
+		if err == nil {
+			err = g.take(events)
+		}
+		if err == nil {
+			err = g.send()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// send writes the choices that have news, or a sign of life if there are none.
+func (g *generation) send() error {
+	if !g.x.w.wrote() {
+		beginEvents(g.x.w)
+	}
+	sent := false
+	for i := range g.choices {
+		if !g.choices[i].news {
+			continue
+		}
+		g.choices[i].news, sent = false, true
+		answer := g.response(i)
+		if g.n > 1 {
+			answer.Index = &i
+		}
+		data, err := marshal(answer)
+		if err != nil {
+			panic(err) // our own types
+		}
+		if err := writeEvent(g.x.w, data); err != nil {
+			return gone(err)
+		}
+	}
+	if !sent {
+		if _, err := g.x.w.Write(eventComment); err != nil {
+			return gone(err)
+		}
+	}
+	return gone(g.x.w.FlushError())
+}
+
+// response is a choice as the wire has it.
+func (g *generation) response(i int) native.GenerateResponse {
+	c := &g.choices[i]
+	meta := native.Meta{
+		ID: g.id, PromptTokens: g.run.PromptTokens(), CompletionTokens: c.usage.Completion,
+		CachedTokens: c.usage.Cached, ReasoningTokens: c.usage.Reasoning,
+	}
+	if c.finish != nil {
+		meta.FinishReason = &native.FinishReason{Type: string(c.finish.Reason)}
+		if c.finish.Reason == llm.FinishLength {
+			meta.FinishReason.Length = c.usage.Completion
+		} else {
+			meta.FinishReason.Matched = matchedStop(c.finish)
+		}
+	}
+	return native.GenerateResponse{Text: c.text.String(), Meta: meta}
+}
