@@ -6,6 +6,7 @@ type EventKind uint8
 const (
 	EventReasoning EventKind = iota // Text is reasoning
 	EventContent                    // Text is content
+	EventToolCall                   // Text is one element of OpenAI's delta.tool_calls, as JSON
 	EventFinish                     // Finish and Usage are set; the choice's last event
 )
 

@@ -11,7 +11,7 @@ import (
 type choice struct {
 	index  int
 	req    *Request
-	vocab  *tokenizer.Vocab
+	vocab  *tokenizer.Vocab // nil, as dec, where the engine gives text only
 	dec    *tokenizer.Decoder
 	parser reasoning.Parser
 	stops  *tokenizer.Matcher // nil: no stop strings
@@ -35,12 +35,16 @@ type choice struct {
 type textRun struct{ start, end int }
 
 func (m *Model) newChoice(i int, req *Request, start reasoning.Start) *choice {
-	c := &choice{index: i, req: req, vocab: m.Tokenizer.Vocab(), dec: m.Tokenizer.Vocab().NewDecoder(false), parser: &plain{}}
+	c := &choice{index: i, req: req, parser: &plain{}}
 	if m.Parser != nil {
 		c.parser = m.Parser.New(start)
 	}
-	if req.Prompt != nil || req.Chat.ContinueFinalMessage {
-		c.dec.Continue()
+	if m.Tokenizer != nil {
+		c.vocab = m.Tokenizer.Vocab()
+		c.dec = c.vocab.NewDecoder(false)
+		if req.Prompt != nil || req.Chat.ContinueFinalMessage {
+			c.dec.Continue()
+		}
 	}
 	if len(req.Stop) > 0 {
 		c.stops = tokenizer.NewMatcher(req.Stop)
@@ -55,8 +59,8 @@ func (c *choice) accept(d llm.Delta) (match string, stopped bool) {
 		return "", false
 	}
 	if d.Text != "" {
-		c.completed++
-		c.feed(d.Text)
+		c.completed += max(d.Tokens, 1)
+		c.upstream(d)
 	}
 	for i, id := range d.IDs {
 		c.completed++
@@ -72,6 +76,22 @@ func (c *choice) accept(d llm.Delta) (match string, stopped bool) {
 		return *c.match, true
 	}
 	return "", false
+}
+
+// upstream takes text that another server has made, and perhaps split already.
+func (c *choice) upstream(d llm.Delta) {
+	switch d.Channel {
+	case llm.ChannelRaw:
+		c.feed(d.Text)
+	case llm.ChannelReasoning:
+		c.reasoned += max(d.Tokens, 1)
+		c.reasoning(d.Text)
+	case llm.ChannelContent:
+		c.content(d.Text)
+	case llm.ChannelTool:
+		c.flushThought()
+		c.pending = append(c.pending, llm.Event{Choice: c.index, Kind: llm.EventToolCall, Text: d.Text})
+	}
 }
 
 func (c *choice) token(id int32) {
@@ -107,9 +127,15 @@ func (c *choice) segment(s reasoning.Segment) {
 	if !c.req.KeepSpecial {
 		text = c.dropControl(s, text)
 	}
-	switch {
-	case s.Kind != reasoning.Reasoning:
+	if s.Kind == reasoning.Reasoning {
+		c.reasoning(text)
+	} else {
 		c.content(text)
+	}
+}
+
+func (c *choice) reasoning(text string) {
+	switch {
 	case !c.req.SeparateReasoning:
 		c.uncut(text)
 	case c.req.StreamReasoning:
@@ -237,8 +263,10 @@ func (c *choice) finish(fin llm.Finish, prompt int) {
 }
 
 func (c *choice) flush() {
-	if text := c.dec.Close(nil); len(text) > 0 {
-		c.feed(string(text))
+	if c.dec != nil {
+		if text := c.dec.Close(nil); len(text) > 0 {
+			c.feed(string(text))
+		}
 	}
 	c.segments = c.parser.Close(c.segments[:0])
 	for _, s := range c.segments {

@@ -25,29 +25,30 @@ type Run struct {
 // wrong here, before anything is sent: the error is an *llm.Error. ctx ends the
 // request wherever it is.
 func (m *Model) Start(ctx context.Context, req *Request) (*Run, error) {
-	ids, open, err := m.prompt(req)
+	prompt, err := m.prompt(req)
 	if err != nil {
 		return nil, err
 	}
-	sampling, err := m.limits(req, len(ids))
+	sampling, err := m.limits(req, prompt.tokens)
 	if err != nil {
 		return nil, err
 	}
 	stream, err := m.Engine.Submit(ctx, &llm.Request{
-		ID: req.ID, Prompt: llm.Prompt{IDs: ids}, N: req.N, Sampling: sampling,
+		ID: req.ID, Prompt: prompt.Prompt, N: req.N, Sampling: sampling,
 		Tenant: req.Tenant, Salt: req.Salt, Priority: req.Priority,
 	})
 	if err != nil {
 		return nil, err
 	}
-	run := &Run{stream: stream, prompt: len(ids), left: req.N}
+	run := &Run{stream: stream, prompt: prompt.tokens, left: req.N}
 	for i := range req.N {
-		run.choices = append(run.choices, m.newChoice(i, req, m.start(req, open)))
+		run.choices = append(run.choices, m.newChoice(i, req, m.start(req, prompt.open)))
 	}
 	return run, nil
 }
 
-// PromptTokens is the prompt's length.
+// PromptTokens is the prompt's length; where the engine counts it, 0 until the
+// end.
 func (r *Run) PromptTokens() int { return r.prompt }
 
 // Usage counts a choice's tokens so far; what was cached is known at its end.
@@ -86,10 +87,27 @@ func (r *Run) apply(d llm.Delta) {
 		r.stream.Stop(d.Choice, match)
 	}
 	if d.Finish != nil {
+		r.settle(c, d.Finish.Usage)
 		c.finish(*d.Finish, r.prompt)
 		r.left--
 	}
 	r.events = c.drain(r.events)
+}
+
+// settle makes the counts those of an engine that counts by itself: its usage
+// is the whole request's and comes with the last choice's finish.
+func (r *Run) settle(last *choice, usage *llm.Usage) {
+	if usage == nil {
+		return
+	}
+	r.prompt = usage.Prompt
+	last.completed, last.reasoned = usage.Completion, max(usage.Reasoning, last.reasoned)
+	for _, c := range r.choices {
+		if c != last {
+			last.completed = max(last.completed-c.completed, 0)
+		}
+	}
+	last.reasoned = min(last.reasoned, last.completed)
 }
 
 // kwargs are the request's template options over the model's.
@@ -106,7 +124,9 @@ func (m *Model) kwargs(req *Request) map[string]json.RawMessage {
 func (m *Model) limits(req *Request, prompt int) (llm.SamplingParams, error) {
 	s := req.Sampling
 	room := m.MaxContext - prompt
-	if s.MaxTokens == 0 {
+	if m.Tokenizer == nil { // the engine knows what the prompt leaves
+		room = s.MaxTokens
+	} else if s.MaxTokens == 0 {
 		s.MaxTokens = max(room, 1)
 		if req.UsualTokens > 0 {
 			s.MaxTokens = min(s.MaxTokens, req.UsualTokens)
@@ -127,7 +147,9 @@ func (m *Model) limits(req *Request, prompt int) (llm.SamplingParams, error) {
 func (m *Model) start(req *Request, open reasoning.Open) reasoning.Start {
 	s := reasoning.Start{
 		Open: open, Effort: req.Effort, Switches: map[string]bool{}, HasTools: len(req.Chat.Tools) > 0,
-		Token: func(text string) bool { _, ok := m.Tokenizer.Vocab().ID(text); return ok },
+	}
+	if m.Tokenizer != nil {
+		s.Token = func(text string) bool { _, ok := m.Tokenizer.Vocab().ID(text); return ok }
 	}
 	for name, raw := range m.kwargs(req) {
 		var on bool

@@ -392,3 +392,57 @@ func BenchmarkChoice(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(ids)), "ns/token")
 }
+
+// split is an upstream that has told reasoning from content itself.
+type split struct {
+	*scripted.Engine
+	deltas []llm.Delta
+	prompt llm.Prompt
+}
+
+func (s *split) Submit(_ context.Context, req *llm.Request) (llm.Stream, error) {
+	s.prompt = req.Prompt
+	return &given{deltas: s.deltas}, nil
+}
+
+func (s *split) Caps() llm.Caps { return llm.Caps{Chat: true} }
+
+type given struct{ deltas []llm.Delta }
+
+func (g *given) Recv(context.Context) ([]llm.Delta, error) {
+	if len(g.deltas) == 0 {
+		return nil, io.EOF
+	}
+	next := g.deltas[:1]
+	g.deltas = g.deltas[1:]
+	return next, nil
+}
+func (g *given) Stop(int, string) {}
+func (g *given) Close()           {}
+
+func TestAnUpstreamThatSplitsIsPassedOnUnderOurContract(t *testing.T) {
+	d, err := reasoning.Lookup("deepseek-r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := &split{Engine: scripted.New(scripted.Config{}), deltas: []llm.Delta{
+		{Text: "so ", Tokens: 1, Channel: llm.ChannelReasoning},
+		{Text: "it <think>", Tokens: 2, Channel: llm.ChannelReasoning},
+		{Text: "the END of", Tokens: 3, Channel: llm.ChannelContent},
+		{Finish: &llm.Finish{Reason: llm.FinishStop, StopID: -1, Usage: &llm.Usage{Prompt: 9, Completion: 8, Reasoning: 4}}},
+	}}
+	m := &pipeline.Model{Engine: engine, Parser: &d}
+	req := request()
+	req.Stop = []string{"it", "END"}
+	req.StreamReasoning = false
+	got := run(t, m, req)[0]
+	if got.reasoning != "so it <think>" || got.content != "the " || got.order != "rcf" || got.finish.StopText != "END" {
+		t.Errorf("got %+v", got)
+	}
+	if got.usage != (llm.Usage{Prompt: 9, Completion: 8, Reasoning: 4}) {
+		t.Errorf("usage is %+v", got.usage)
+	}
+	if engine.prompt.Chat == nil || engine.prompt.IDs != nil {
+		t.Errorf("the prompt was %+v", engine.prompt)
+	}
+}

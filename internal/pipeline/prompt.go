@@ -12,38 +12,71 @@ import (
 
 var errNoPrompt = llm.Errorf(llm.Invalid, "prompt", "The prompt is empty")
 
+// prompted is a request's prompt in the form that the engine takes.
+type prompted struct {
+	llm.Prompt
+	tokens int // 0: the engine counts them
+	open   reasoning.Open
+}
+
 // prompt makes the request's prompt, from its chat or as it was given, and says
-// whether that leaves a reasoning block open.
-func (m *Model) prompt(req *Request) ([]int32, reasoning.Open, error) {
+// whether that leaves a reasoning block open. Where the engine renders chats
+// itself, nothing is known of that.
+func (m *Model) prompt(req *Request) (prompted, error) {
+	if m.Tokenizer == nil {
+		if req.Prompt != nil {
+			return prompted{}, llm.Errorf(llm.Unsupported, "prompt", "prompt: the server behind this one takes chats only")
+		}
+		chat := req.Chat
+		chat.Kwargs = m.kwargs(req)
+		return prompted{Prompt: llm.Prompt{Chat: &chat}}, nil
+	}
+	ids, plain, open, err := m.tokens(req)
+	if err != nil {
+		return prompted{}, err
+	}
+	p := prompted{Prompt: llm.Prompt{IDs: ids}, tokens: len(ids), open: open}
+	if !m.Engine.Caps().IDs {
+		if plain {
+			return prompted{}, llm.Errorf(llm.Invalid, req.promptField(), "%s spells control tokens, and the server behind this one could not tell them from real ones", req.promptField())
+		}
+		p.Prompt = llm.Prompt{Text: m.Tokenizer.Vocab().Decode(ids, false)}
+	}
+	return p, nil
+}
+
+// tokens encodes the prompt. plain says that some of it spells control tokens
+// without being them.
+func (m *Model) tokens(req *Request) (ids []int32, plain bool, open reasoning.Open, err error) {
 	switch {
 	case req.Prompt == nil:
 		rendered, err := m.render(req)
 		if err != nil {
-			return nil, reasoning.OpenUnknown, err
+			return nil, false, open, err
 		}
 		ids, err := m.encode(req.promptField(), rendered.Text, func() ([]int32, error) {
 			return m.Tokenizer.Encode(rendered.Text, rendered.Spans)
 		})
-		return ids, rendered.ReasoningOpen, err
+		return ids, len(rendered.Spans) > 0, rendered.ReasoningOpen, err
 	case req.Prompt.IDs != nil:
 		ids := slices.Clone(req.Prompt.IDs)
 		switch n := len(ids); {
 		case n == 0:
-			return nil, reasoning.OpenUnknown, errNoPrompt
+			return nil, false, open, errNoPrompt
 		case n > m.MaxContext:
-			return nil, reasoning.OpenUnknown, tooLong(req.promptField(), strconv.Itoa(n), 0, m.MaxContext)
+			return nil, false, open, tooLong(req.promptField(), strconv.Itoa(n), 0, m.MaxContext)
 		}
 		if err := m.checkIDs(ids); err != nil {
-			return nil, reasoning.OpenUnknown, err
+			return nil, false, open, err
 		}
-		return ids, m.Renderer.ReasoningOpen(m.Tokenizer.Vocab().Decode(ids, false), m.markers()), nil
+		return ids, false, m.Renderer.ReasoningOpen(m.Tokenizer.Vocab().Decode(ids, false), m.markers()), nil
 	}
 	text := req.Prompt.Text
-	ids, err := m.encode(req.promptField(), text, func() ([]int32, error) { return m.Tokenizer.EncodeRaw(text, nil) })
+	ids, err = m.encode(req.promptField(), text, func() ([]int32, error) { return m.Tokenizer.EncodeRaw(text, nil) })
 	if err == nil && len(ids) == 0 {
 		err = errNoPrompt
 	}
-	return ids, m.Renderer.ReasoningOpen(text, m.markers()), err
+	return ids, false, m.Renderer.ReasoningOpen(text, m.markers()), err
 }
 
 // promptField is what errors call the prompt.
@@ -62,7 +95,7 @@ func (m *Model) Render(req *Request) (string, error) {
 
 // ChatTokens is a chat's prompt.
 func (m *Model) ChatTokens(req *Request) ([]int32, error) {
-	ids, _, err := m.prompt(req)
+	ids, _, _, err := m.tokens(req)
 	return ids, err
 }
 
