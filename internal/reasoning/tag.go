@@ -79,10 +79,12 @@ func newTags(f *format, s reasoning.Start) *tags {
 	if f.answer.open != "" {
 		m.part = wrapping
 	}
-	for _, marker := range f.markers() {
-		if !strings.Contains(m.first, marker[:1]) {
-			m.first += marker[:1]
-		}
+	for _, t := range m.tags {
+		m.begins(t.open)
+		m.begins(t.close)
+	}
+	for _, tool := range m.tools {
+		m.begins(tool)
 	}
 	if s.Open == reasoning.OpenYes || s.Open == reasoning.OpenUnknown && f.thinks(s) {
 		m.state = opening
@@ -90,10 +92,28 @@ func newTags(f *format, s reasoning.Start) *tags {
 	return m
 }
 
+// begins adds to the bytes that markers begin with.
+func (m *tags) begins(marker string) {
+	if !strings.Contains(m.first, marker[:1]) {
+		m.first += marker[:1]
+	}
+}
+
 // Feed implements reasoning.Parser.
 func (m *tags) Feed(dst []reasoning.Segment, text string) []reasoning.Segment {
 	if text == "" {
 		return dst
+	}
+	if m.held == "" && m.plain(text) {
+		kind, start := reasoning.Content, m.off
+		if m.state == thinking {
+			kind = reasoning.Reasoning
+			if len(m.tools) > 0 {
+				m.line.read(text)
+			}
+		}
+		m.off += len(text)
+		return append(dst, reasoning.Segment{Kind: kind, Start: start, End: m.off, Text: text})
 	}
 	in := input{held: m.held, text: text, off: m.off}
 	m.held = ""
@@ -117,6 +137,12 @@ func (m *tags) Feed(dst []reasoning.Segment, text string) []reasoning.Segment {
 	}
 	m.off += in.len() - len(m.held)
 	return dst
+}
+
+// plain says whether the text holds no byte that a marker begins with, and so,
+// within a thought or the answer, is all of a kind: most deltas are like that.
+func (m *tags) plain(text string) bool {
+	return (m.state == thinking || m.state == answer) && index(text, m.first) < 0
 }
 
 // Close implements reasoning.Parser.
