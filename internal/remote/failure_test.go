@@ -273,6 +273,7 @@ func TestStopReplacesAFinishThatIsHeldBack(t *testing.T) {
 		}
 		synctest.Wait() // the finish is held, the usage is missing
 		s.Stop(0, "END")
+		synctest.Wait() // the upstream request has ended
 		if fin := collect(t, s, 1)[0].finish[0]; fin.Reason != llm.FinishStop || fin.StopText != "END" {
 			t.Errorf("finish is %+v", fin)
 		}

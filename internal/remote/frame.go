@@ -71,7 +71,13 @@ func (u *frameUsage) usage() *llm.Usage {
 // a server may send the same text under two.
 func (d *frameDelta) thought(names []string) string {
 	for _, name := range names {
-		text := map[string]string{"reasoning": d.Reasoning, "reasoning_content": d.ReasoningContent, "thinking": d.Thinking}[name]
+		text := d.Reasoning
+		switch name {
+		case "reasoning_content":
+			text = d.ReasoningContent
+		case "thinking":
+			text = d.Thinking
+		}
 		if text != "" {
 			return text
 		}

@@ -72,6 +72,42 @@ func (e *Engine) Probe(ctx context.Context) error {
 	return nil
 }
 
+// ProbeParsing asks a question of a few tokens to learn whether the upstream's
+// own parser splits reasoning off, where the kind leaves it open. It reports
+// true once reasoning has come in a field of its own; false is no proof, for
+// the model may not have thought.
+func (e *Engine) ProbeParsing(ctx context.Context) (splits bool, err error) {
+	if e.cfg.Mode == Chat && cmp.Or(e.cfg.Parsing, e.kind.parsing) == ParsingAuto {
+		sampling := llm.UnsetSampling()
+		sampling.MaxTokens = probeTokens
+		s, err := e.Submit(ctx, &llm.Request{N: 1, Sampling: sampling, Prompt: llm.Prompt{Chat: &llm.Chat{
+			Messages: json.RawMessage(`[{"role":"user","content":"What is 2+3?"}]`), AddGenerationPrompt: true,
+		}}})
+		if err != nil {
+			return false, err
+		}
+		defer s.Close()
+		for {
+			deltas, err := s.Recv(ctx)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return false, err
+			}
+			for _, d := range deltas {
+				if d.Finish != nil && d.Finish.Err != nil {
+					return false, d.Finish.Err
+				}
+			}
+		}
+	}
+	return e.contentChannel() == llm.ChannelContent, nil
+}
+
+// probeTokens are enough for any parser to have said where the text belongs.
+const probeTokens = 16
+
 // contextOfProps is llama-server's context of one slot; 0 if it does not say.
 func (e *Engine) contextOfProps(ctx context.Context) int {
 	var props struct {

@@ -76,3 +76,31 @@ func TestHealthAsksEachKindsOwnEndpoint(t *testing.T) {
 		}
 	}
 }
+
+func TestProbeParsingFindsAnUpstreamThatSplits(t *testing.T) {
+	split := sse(`{"choices":[{"index":0,"delta":{"reasoning":"2 and"},"finish_reason":"length"}]}`)
+	for name, c := range map[string]struct {
+		kind, answer string
+		parsing      Parsing
+		want, asked  bool
+		fails        bool
+	}{
+		"splits":        {"vllm", split, ParsingAuto, true, true, false},
+		"raw":           {"vllm", sse(chunk(0, "<think>2"), end(0, "length")), ParsingAuto, false, true, false},
+		"dies":          {"vllm", "data: ", ParsingAuto, false, true, true},
+		"refuses":       {"vllm", "", ParsingAuto, false, true, true},
+		"switched off":  {"sglang", split, ParsingAuto, false, false, false},
+		"always splits": {"ollama", split, ParsingAuto, true, false, false},
+		"configured":    {"vllm", split, ParsingRaw, false, false, false},
+	} {
+		tw := newTwin(t, says(c.answer))
+		if c.answer == "" {
+			tw.Config.Handler = pages(nil)
+		}
+		e := newEngine(t, Config{BaseURL: tw.URL, Kind: c.kind, Parsing: c.parsing})
+		got, err := e.ProbeParsing(context.Background())
+		if got != c.want || (err != nil) != c.fails || c.answer != "" && (tw.asked() > 0) != c.asked {
+			t.Errorf("%s: %v, %v, asked %d times", name, got, err, tw.asked())
+		}
+	}
+}

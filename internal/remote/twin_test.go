@@ -6,18 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/pipeline"
 )
+
+var _ pipeline.Engine = (*Engine)(nil)
 
 // twin stands where an upstream stands: it answers what a test wrote down and
 // keeps what it was asked.
@@ -186,5 +187,3 @@ func leakCheck(t *testing.T) {
 		}
 	})
 }
-
-func keys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }
