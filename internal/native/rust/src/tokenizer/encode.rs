@@ -52,6 +52,10 @@ impl Call<'_> {
 
     /// What `Tokenizer::encode` does, but with added tokens looked for in a copy
     /// of the text whose spans are masked.
+    ///
+    /// One thing is lost: where the normalizer puts a space in front and a token
+    /// that is looked for in normalized text stands first, that space counts as
+    /// the token's (tokenizers of the first Llamas).
     fn around_spans(&self, tokenizer: &Tokenizer) -> Result<Encoding> {
         let added = added_tokens(tokenizer, &masked(self.text, self.plain));
         let normalizer = tokenizer.get_normalizer();
@@ -115,29 +119,32 @@ fn masked(text: &str, spans: &[Bytes<usize>]) -> String {
     masked
 }
 
-/// Cuts `piece` at the added tokens that lie in it.
+/// Cuts `piece` at the added tokens that lie in it. The cuts are made in its
+/// normalized text: that may hold characters of no place in the original, such
+/// as a space that the normalizer puts in front.
 fn cut<'a>(
     piece: NormalizedString,
     added: impl Iterator<Item = &'a Added>,
 ) -> Result<Vec<(NormalizedString, Option<Vec<Token>>)>> {
+    const SPLIT: &str = "an added token splits a character";
     let (base, limit) = piece.offsets_original();
-    let slice = |from: usize, to: usize| {
-        piece.slice(Range::Original(from - base..to - base)).ok_or("an added token splits a character")
-    };
+    let slice = |range: Bytes<usize>| piece.slice(Range::Normalized(range)).ok_or(SPLIT);
     let mut parts = vec![];
-    let mut end = base;
+    let mut end = 0;
     for token in added.filter(|a| base <= a.at.start && a.at.end <= limit) {
-        if end < token.at.start {
-            parts.push((slice(end, token.at.start)?, None));
+        let original = token.at.start - base..token.at.end - base;
+        let at = piece.convert_offsets(Range::Original(original)).ok_or(SPLIT)?;
+        if end < at.start {
+            parts.push((slice(end..at.start)?, None));
         }
-        let text = slice(token.at.start, token.at.end)?;
+        end = at.end;
+        let text = slice(at)?;
         let (value, len) = (text.get().to_owned(), text.len());
         parts.push((text, Some(vec![Token::new(token.id, value, (0, len))])));
-        end = token.at.end;
     }
-    match (parts.is_empty(), end < limit) {
+    match (parts.is_empty(), end < piece.len()) {
         (true, _) => parts.push((piece, None)),
-        (false, true) => parts.push((slice(end, limit)?, None)),
+        (false, true) => parts.push((slice(end..piece.len())?, None)),
         (false, false) => {}
     }
     Ok(parts)
