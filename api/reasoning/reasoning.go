@@ -92,8 +92,12 @@ type Descriptor struct {
 	// Opens and Closes are the markers by which a prompt's last turn shows
 	// whether a reasoning block is open.
 	Opens, Closes []string
-	// Tools is set where the machine emits tool segments itself.
+	// Tools is set where the machine emits tool segments itself. Each name
+	// begins a call, whose arguments follow it.
 	Tools bool
+	// Arguments makes JSON of a call's arguments, folded, where the format
+	// writes them in another way; nil where they are JSON.
+	Arguments func(raw string) string
 	// Blocks is set where a thought may come after content.
 	Blocks bool
 	// Prefix is what the content begins with though the model did not write it:

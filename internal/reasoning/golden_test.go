@@ -25,6 +25,7 @@ type golden struct {
 		Tokens   []string // null: the vocabulary is not known
 	}
 	Raw, Reasoning, Content string
+	Calls                   []call // of formats that carry tool calls themselves
 }
 
 func (g *golden) start() reasoning.Start {
@@ -85,9 +86,13 @@ func TestGoldens(t *testing.T) {
 		for _, g := range cases {
 			t.Run(name+"/"+g.Name, func(t *testing.T) {
 				p := d.New(g.start())
-				thought, content := fold(p.Close(p.Feed(nil, g.Raw)))
+				segments := p.Close(p.Feed(nil, g.Raw))
+				thought, content := fold(segments)
 				if thought != g.Reasoning || content != g.Content {
 					t.Errorf("%q\n got %q | %q\nwant %q | %q", g.Raw, thought, content, g.Reasoning, g.Content)
+				}
+				if calls := foldCalls(d, segments); !slices.Equal(calls, g.Calls) {
+					t.Errorf("%q\n got calls %q\nwant %q", g.Raw, calls, g.Calls)
 				}
 			})
 		}
@@ -106,9 +111,10 @@ func TestEveryParserHasGoldens(t *testing.T) {
 // fold joins the segments' texts by kind.
 func fold(segments []reasoning.Segment) (thought, content string) {
 	for _, s := range segments {
-		if s.Kind == reasoning.Reasoning {
+		switch s.Kind {
+		case reasoning.Reasoning:
 			thought += s.Text
-		} else {
+		case reasoning.Content:
 			content += s.Text
 		}
 	}
