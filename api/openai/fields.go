@@ -43,8 +43,14 @@ var chatFields = map[string]field{
 	"skip_special_tokens":        skipSpecial,
 
 	"reasoning_effort":     effort,
-	"separate_reasoning":   boolean(func(d *chatDecoder) *bool { return &d.req.SeparateReasoning }),
-	"stream_reasoning":     boolean(func(d *chatDecoder) *bool { return &d.req.StreamReasoning }),
+	"enable_thinking":      thinks,
+	"thinking":             thinking,
+	"think":                thinks,
+	"reasoning":            reasoningObject,
+	"separate_reasoning":   separate,
+	"stream_reasoning":     streamReasoning,
+	"include_reasoning":    include,
+	"reasoning_format":     reasoningFormat,
 	"chat_template_kwargs": kwargs,
 
 	"add_generation_prompt":  addGenerationPrompt,
@@ -309,21 +315,6 @@ func toolChoice(d *chatDecoder, name string, v value) error {
 		return unsupported(name, `only "auto" and "none" are supported by this server`)
 	}
 	return invalid(name, "must be a string or an object, got %s", v.kind())
-}
-
-var efforts = []string{"none", "minimal", "low", "medium", "high", "xhigh", "max"}
-
-func effort(d *chatDecoder, name string, v value) error {
-	if err := expect(v, name, "string"); err != nil {
-		return err
-	}
-	for _, e := range efforts {
-		if e == v.text() {
-			d.req.ReasoningEffort = e
-			return nil
-		}
-	}
-	return invalid(name, "must be one of %s", strings.Join(efforts, ", "))
 }
 
 // reservedKwargs would replace what the request says elsewhere, or reach into

@@ -79,8 +79,7 @@ var notBuilt = map[string]asks{
 	// Reasoning.
 	"thinking_token_budget": never, "thinking_budget": never, "thinking_budget_tokens": only("-1"),
 	"reasoning_budget": only("-1"), "reasoning_budget_tokens": only("-1"), "reasoning_budget_message": empty,
-	"thinking": never, "reasoning": never, "think": never, "enable_thinking": never, "include_reasoning": only("true"),
-	"reasoning_format": only(`"auto"`, `"deepseek"`), "reasoning_control": off, "reasoning_history": never,
+	"reasoning_control": off, "reasoning_history": never,
 	"custom_params": empty, "repetition_detection": never, "thinking_forced_open": off, "parse_tool_calls": always,
 	"reasoning_in_content": off, "include_thinking": only("true"),
 

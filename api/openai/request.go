@@ -32,9 +32,16 @@ type ChatRequest struct {
 	IncludeStop bool     `json:"include_stop_str_in_output,omitempty"`
 	KeepSpecial bool     `json:"-"` // skip_special_tokens false
 
+	// Thinking and ReasoningEffort are what the request says under any of the
+	// names in reasoning.go; an effort says Thinking too.
+	Thinking          *bool                      `json:"enable_thinking,omitempty"`
+	AdaptiveThinking  bool                       `json:"-"` // thinking.type adaptive: as the model likes
 	ReasoningEffort   string                     `json:"reasoning_effort,omitempty"`
 	SeparateReasoning bool                       `json:"separate_reasoning"` // true if not given
+	RawContent        bool                       `json:"-"`                  // beside separate reasoning, content has all that the model wrote
 	StreamReasoning   bool                       `json:"stream_reasoning"`   // true if not given
+	DropReasoning     bool                       `json:"-"`                  // include_reasoning false
+	Given             GivenReasoning             `json:"-"`
 	TemplateKwargs    map[string]json.RawMessage `json:"chat_template_kwargs,omitempty"`
 
 	AddGenerationPrompt  bool `json:"add_generation_prompt"` // true if not given
@@ -92,6 +99,7 @@ type chatDecoder struct {
 	noTools       bool   // tool_choice none
 	addPrompt     bool   // add_generation_prompt was given as true
 	lastRole      string // role of the last message
+	said          switches
 }
 
 func (d *chatDecoder) member(name string, v value) error {
@@ -143,5 +151,5 @@ func (d *chatDecoder) finish(chat bool) error {
 	if d.noTools {
 		r.Tools = nil
 	}
-	return nil
+	return d.reasoning()
 }

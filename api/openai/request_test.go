@@ -154,7 +154,7 @@ func TestDecodeChatReadsEveryMember(t *testing.T) {
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Name
 		switch name {
-		case "Tools", "ContinueFinalMessage": // exclude others
+		case "Tools", "ContinueFinalMessage", "AdaptiveThinking", "RawContent", "DropReasoning": // exclude others
 		case "SeparateReasoning", "StreamReasoning":
 			if v.Field(i).Bool() {
 				t.Errorf("%s is still true", name)
