@@ -40,7 +40,8 @@ func TestAnAnswerArrivesWithUsageAndFinish(t *testing.T) {
 	if u := fin.Usage; u == nil || *u != (llm.Usage{Prompt: 7, Cached: 4, Completion: 9, Reasoning: 2}) {
 		t.Errorf("usage is %+v", u)
 	}
-	if s := e.Stats(); s.OutputTokens != 9 || s.Waiting != 0 {
+	_ = e.Close() // what follows the last finish has been read
+	if s := e.Stats(); s.OutputTokens != 9 || s.PromptTokens != 7 || s.CachedTokens != 4 || s.Waiting != 0 || s.Running != 0 {
 		t.Errorf("stats are %+v", s)
 	}
 }
