@@ -81,6 +81,7 @@ into reasoning_content and content.
 		newChat(w),
 		newInspect(w),
 		newRender(w),
+		newParse(w),
 		newVersion(w),
 	)
 	return root
