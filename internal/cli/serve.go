@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reasond/reasond/internal/config"
-	"github.com/reasond/reasond/internal/pipeline"
 	"github.com/reasond/reasond/internal/server"
 )
 
@@ -62,25 +61,33 @@ func runServe(ctx context.Context, w world, o config.Serve) (err error) {
 		return err
 	}
 	defer listener.Close()
-	model, err := openModel(ctx, w, log, &o.Model, serving{names: o.ServedNames, maxQueue: o.MaxQueue})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, model.Close()) }()
 	srv, err := server.New(server.Config{
-		Models: []*pipeline.Model{model.Model}, AnyModelName: o.AnyModelName,
-		APIKeys: keys, PublicPaths: o.Public, AllowedHosts: o.Hosts,
+		AnyModelName: o.AnyModelName,
+		APIKeys:      keys, PublicPaths: o.Public, AllowedHosts: o.Hosts,
 		Version: Version(), Logger: log, KeepAlive: keepAlive(o.KeepAlive),
 	})
 	if err != nil {
 		return err
+	}
+	// /healthz answers while the model is loaded, and /readyz says that it is.
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ctx, listener) }()
+	model, err := openModel(ctx, w, log, &o.Model, serving{names: o.ServedNames, maxQueue: o.MaxQueue})
+	if err != nil {
+		_ = srv.Close()
+		<-served
+		return err
+	}
+	defer func() { err = errors.Join(err, model.Close()) }()
+	if err := srv.Open(model.Model); err != nil {
+		return errors.Join(err, srv.Close(), <-served)
 	}
 	// From here a signal is ours; one that comes earlier simply ends the program.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	announce(w.out, model.Name, listener.Addr(), len(keys) > 0)
-	return serveUntilSignal(ctx, srv, listener, signals, o.DrainTimeout, log)
+	return serveUntilSignal(srv, served, signals, o.DrainTimeout, log)
 }
 
 // keepAlive is the server's setting, in which 0 stands for its default.
@@ -113,18 +120,16 @@ func listen(o *config.Serve) (net.Listener, error) {
 	return net.Listen(network, address)
 }
 
-// serveUntilSignal serves until ctx ends or a signal comes, then lets answers
-// finish for at most drain. A second signal ends the process.
-func serveUntilSignal(ctx context.Context, srv *server.Server, l net.Listener, signals <-chan os.Signal, drain time.Duration, log *slog.Logger) error {
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ctx, l) }()
+// serveUntilSignal waits until the server has ended or a signal comes, and then
+// lets answers finish for at most drain. A second signal ends the process.
+func serveUntilSignal(srv *server.Server, served <-chan error, signals <-chan os.Signal, drain time.Duration, log *slog.Logger) error {
 	select {
 	case err := <-served:
 		return err
 	case s := <-signals:
 		log.Info("stopping", "signal", s.String(), "drain", drain.String())
 	}
-	limit, cancel := context.WithTimeout(ctx, drain)
+	limit, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	drained := make(chan struct{})
 	go func() {

@@ -2,11 +2,13 @@ package e2e_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -123,5 +125,40 @@ func TestAHubThatRefusesIsOneLine(t *testing.T) {
 	_, stderr, code := reasond(t, "", "serve", "test/tiny", "--port", "0")
 	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "reasond: model test/tiny: ") {
 		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+func TestAServerThatLoadsAnswersWhetherItLives(t *testing.T) {
+	var resumed atomic.Int32
+	hub := loopbackHub(t, &resumed)
+	socket := filepath.Join(t.TempDir(), "s")
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+	status := func(path string) int {
+		r, err := client.Get("http://localhost" + path)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		defer r.Body.Close()
+		return r.StatusCode
+	}
+	// The hub looks at the server while that waits for its weights.
+	var loading atomic.Int32
+	watched := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/model.safetensors") {
+			loading.Add(1)
+			if alive, ready := status("/healthz"), status("/readyz"); alive != 200 || ready != 503 {
+				t.Errorf("while it loads: /healthz %d, /readyz %d", alive, ready)
+			}
+		}
+		hub.Config.Handler.ServeHTTP(w, r)
+	}))
+	defer watched.Close()
+	env := []string{"HF_HOME=" + t.TempDir(), "HF_HUB_CACHE=", "HF_ENDPOINT=" + watched.URL, "HF_TOKEN=" + token, "HF_HUB_OFFLINE="}
+	startEnv(t, env, "test/tiny", "--uds", socket)
+	if alive, ready := status("/healthz"), status("/readyz"); alive != 200 || ready != 200 || loading.Load() == 0 {
+		t.Errorf("after %d looks while it loaded: /healthz %d, /readyz %d", loading.Load(), alive, ready)
 	}
 }

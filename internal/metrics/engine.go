@@ -58,7 +58,7 @@ func stalled(s llm.Stats) float64 {
 }
 
 // engineCollector takes one snapshot an engine for each scrape.
-type engineCollector []Source
+type engineCollector func() []Source
 
 func (engineCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, m := range engineMetrics {
@@ -67,7 +67,7 @@ func (engineCollector) Describe(out chan<- *prometheus.Desc) {
 }
 
 func (c engineCollector) Collect(out chan<- prometheus.Metric) {
-	for _, source := range c {
+	for _, source := range c() {
 		stats := source.Stats()
 		for _, m := range engineMetrics {
 			out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(stats), source.Model)

@@ -41,8 +41,8 @@ var (
 	tokens  = []float64{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144}
 )
 
-// New makes the collectors for the given engines.
-func New(version string, engines []Source) *Metrics {
+// New makes the collectors. Each scrape asks engines what there is to report on.
+func New(version string, engines func() []Source) *Metrics {
 	histogram := func(name, help string, buckets []float64) *prometheus.HistogramVec {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{"model"})
 	}

@@ -10,7 +10,10 @@ import (
 	"github.com/reasond/reasond/internal/pipeline"
 )
 
-var errStalled = &llm.Error{Kind: llm.Stopping, Code: "engine_stalled", Message: "the engine makes no progress", RetryAfter: 10 * time.Second}
+var (
+	errStalled = &llm.Error{Kind: llm.Stopping, Code: "engine_stalled", Message: "the engine makes no progress", RetryAfter: 10 * time.Second}
+	errLoading = &llm.Error{Kind: llm.Stopping, Code: "loading", Message: "the model is being loaded", RetryAfter: time.Second}
+)
 
 type status struct {
 	Status string `json:"status"`
@@ -19,14 +22,19 @@ type status struct {
 // alive says that the process answers.
 func (s *Server) alive(w http.ResponseWriter, _ *http.Request) { writeJSON(w, status{"ok"}) }
 
-// ready says that requests are taken: not draining, and every engine makes
-// progress. It asks the engines, as an HTTP layer that answers proves nothing.
+// ready says that requests are taken: the models are there, nothing drains, and
+// every engine makes progress. It asks the engines, as an HTTP layer that answers proves nothing.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if s.gate.draining() {
 		s.fail(w, r, errDraining)
 		return
 	}
-	for _, m := range s.cfg.Models {
+	c := s.models.Load()
+	if c == nil {
+		s.fail(w, r, errLoading)
+		return
+	}
+	for _, m := range c.models {
 		if stalled(m) {
 			s.fail(w, r, errStalled)
 			return

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/reasond/reasond/api/openai"
 	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/metrics"
 	"github.com/reasond/reasond/internal/pipeline"
 )
 
@@ -20,32 +22,63 @@ const defaultName = "default"
 // names are what a model answers to, its own name first.
 func names(m *pipeline.Model) []string { return append([]string{m.Name}, m.Aliases...) }
 
-func (s *Server) nameModels() error {
-	s.models = map[string]*pipeline.Model{}
-	for _, m := range s.cfg.Models {
+// catalogue is the models that a server has. It does not change.
+type catalogue struct {
+	models []*pipeline.Model          // at least one
+	byName map[string]*pipeline.Model // by every name
+}
+
+// Open gives a server that was made without models those that it serves. Until
+// then /healthz answers, /readyz is 503, and so is what needs a model.
+func (s *Server) Open(models ...*pipeline.Model) error {
+	if len(models) == 0 {
+		return errors.New("server: there is no model")
+	}
+	c := &catalogue{models: models, byName: map[string]*pipeline.Model{}}
+	for _, m := range models {
 		for _, name := range names(m) {
-			if other, taken := s.models[name]; taken && other != m {
+			if other, taken := c.byName[name]; taken && other != m {
 				return fmt.Errorf("server: two models are called %q", name)
 			}
-			s.models[name] = m
+			c.byName[name] = m
 		}
 	}
-	if _, taken := s.models[defaultName]; !taken {
-		s.models[defaultName] = s.cfg.Models[0]
+	if _, taken := c.byName[defaultName]; !taken {
+		c.byName[defaultName] = models[0]
+	}
+	if !s.models.CompareAndSwap(nil, c) {
+		return errors.New("server: it has its models already")
 	}
 	return nil
 }
 
+// engines is what metrics reports on.
+func (s *Server) engines() []metrics.Source {
+	c := s.models.Load()
+	if c == nil {
+		return nil
+	}
+	var sources []metrics.Source
+	for _, m := range c.models {
+		sources = append(sources, metrics.Source{Model: m.Name, Stats: m.Engine.Stats})
+	}
+	return sources
+}
+
 // model finds a model by a request's name for it; no name means the first.
 func (s *Server) model(name string) (*pipeline.Model, error) {
-	if m, ok := s.models[name]; ok {
+	c := s.models.Load()
+	if c == nil {
+		return nil, errLoading
+	}
+	if m, ok := c.byName[name]; ok {
 		return m, nil
 	}
 	if name == "" || s.cfg.AnyModelName {
-		return s.cfg.Models[0], nil
+		return c.models[0], nil
 	}
 	var known []string
-	for _, m := range s.cfg.Models {
+	for _, m := range c.models {
 		known = append(known, names(m)...)
 	}
 	if !slices.Contains(known, defaultName) {
@@ -55,9 +88,14 @@ func (s *Server) model(name string) (*pipeline.Model, error) {
 		Message: "there is no such model here; there are: " + strings.Join(known, ", ")}
 }
 
-func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) listModels(w http.ResponseWriter, r *http.Request) {
+	c := s.models.Load()
+	if c == nil {
+		s.fail(w, r, errLoading)
+		return
+	}
 	list := openai.ModelList{Object: "list", Data: []openai.Model{}}
-	for _, m := range s.cfg.Models {
+	for _, m := range c.models {
 		for _, name := range names(m) {
 			list.Data = append(list.Data, describeModel(name, m))
 		}

@@ -2,11 +2,13 @@ package server
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/reasond/reasond/internal/engine/scripted"
+	"github.com/reasond/reasond/internal/llm"
 )
 
 func TestModelsAreFoundByTheirNames(t *testing.T) {
@@ -53,12 +55,66 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	defer engine.Close()
 	m, other := tinyModel(t, engine), tinyModel(t, engine)
 	for name, cfg := range map[string]Config{
-		"no model": {}, "two models of a name": {Models: models(m, other)}, "an empty key": {Models: models(m), APIKeys: []string{"a", ""}}, "a relative path": {Models: models(m), PublicPaths: []string{"metrics"}},
+		"two models of a name": {Models: models(m, other)}, "an empty key": {Models: models(m), APIKeys: []string{"a", ""}}, "a relative path": {Models: models(m), PublicPaths: []string{"metrics"}},
 	} {
 		if _, err := New(cfg); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 	}
+	s, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Open() == nil || s.Open(m, other) == nil {
+		t.Error("no model, or two of a name, were accepted")
+	}
+	if s.Open(m) != nil || s.Open(m) == nil {
+		t.Error("models are given exactly once")
+	}
+}
+
+func TestAServerThatLoadsIsAliveAndNotReady(t *testing.T) {
+	s, err := New(Config{APIKeys: []string{"k"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(method, path, body string, key bool) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		if key {
+			r.Header.Set("Authorization", "Bearer k")
+		}
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r)
+		return w
+	}
+	const hello = `{"messages":[{"role":"user","content":"hi"}]}`
+	check := func(status int) {
+		t.Helper()
+		for _, c := range []struct{ method, path, body string }{
+			{"GET", "/readyz", ""}, {"GET", "/health", ""}, {"GET", "/v1/models", ""}, {"GET", "/v1/models/default", ""}, {"POST", "/v1/chat/completions", hello},
+		} {
+			w := ask(c.method, c.path, c.body, true)
+			if w.Code != status || status == 503 && (w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"code":"loading"`)) {
+				t.Errorf("%s: %d %v %s, want %d", c.path, w.Code, w.Header(), w.Body, status)
+			}
+		}
+		for path, want := range map[string]int{"/healthz": 200, "/v1/models": 401, "/metrics": 401} {
+			if w := ask("GET", path, "", false); w.Code != want {
+				t.Errorf("%s without a key: %d, want %d", path, w.Code, want)
+			}
+		}
+		if w := ask("GET", "/metrics", "", true); w.Code != 200 || strings.Contains(w.Body.String(), "reasond_kv_pages{") != (status == 200) {
+			t.Errorf("/metrics: %d %s", w.Code, w.Body)
+		}
+	}
+	check(503)
+	engine := scripted.New(scripted.Config{Script: spell(raw, 9), End: llm.Finish{Reason: llm.FinishStop, StopID: 1273}})
+	defer engine.Close()
+	if err := s.Open(tinyModel(t, engine)); err != nil {
+		t.Fatal(err)
+	}
+	check(200)
 }
 
 func TestRoutesAnswer(t *testing.T) {

@@ -27,7 +27,7 @@ import (
 
 // Config is what a server is made of. Zero limits mean the defaults given.
 type Config struct {
-	Models       []*pipeline.Model // at least one; the first also answers to "default"
+	Models       []*pipeline.Model // the first also answers to "default"; none: the server is loading until Open
 	AnyModelName bool              // every model name means the first model
 	APIKeys      []string          // none: no key is asked for
 	PublicPaths  []string          // exact paths that need no key, beside /healthz and /readyz
@@ -50,9 +50,6 @@ type Config struct {
 const MaxHeaderBytes = 60 << 10
 
 func (c *Config) validate() error {
-	if len(c.Models) == 0 {
-		return errors.New("server: Models is empty")
-	}
 	for _, key := range c.APIKeys {
 		if key == "" {
 			return errors.New("server: an API key is empty")
@@ -100,8 +97,8 @@ type Server struct {
 	cfg      Config
 	log      *slog.Logger
 	metrics  *metrics.Metrics
-	models   map[string]*pipeline.Model // by every name
-	keys     [][32]byte                 // SHA-256 of each API key
+	models   atomic.Pointer[catalogue] // nil while the models are being loaded
+	keys     [][32]byte                // SHA-256 of each API key
 	hosts    map[string]bool
 	gate     *gate
 	bodies   atomic.Int64  // bytes of bodies held
@@ -123,14 +120,12 @@ func New(cfg Config) (*Server, error) {
 	s.starting = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	s.keys = hashKeys(cfg.APIKeys)
 	s.hosts = hostSet(cfg.AllowedHosts)
-	if err := s.nameModels(); err != nil {
-		return nil, err
+	if len(cfg.Models) > 0 {
+		if err := s.Open(cfg.Models...); err != nil {
+			return nil, err
+		}
 	}
-	var engines []metrics.Source
-	for _, m := range cfg.Models {
-		engines = append(engines, metrics.Source{Model: m.Name, Stats: m.Engine.Stats})
-	}
-	s.metrics = metrics.New(cfg.Version, engines)
+	s.metrics = metrics.New(cfg.Version, s.engines)
 	s.handler = s.routes()
 	return s, nil
 }
