@@ -29,6 +29,6 @@ func cohere(name, text string, thinks func(reasoning.Start) bool, doc string, al
 	return &framing{
 		name: name, aliases: aliases, doc: doc,
 		opens: []string{"<|START_THINKING|>"}, closes: []string{"<|END_THINKING|>"},
-		between: marks, header: marks, body: marks, thinks: thinks,
+		between: marks, body: marks, thinks: thinks,
 	}
 }

@@ -28,6 +28,9 @@ type framing struct {
 	head func(header) frame
 	// inner are the frames with markers of their own that head leads to.
 	inner []frame
+	// open is the thought that the prompt opened, text what is outside of all
+	// frames. They are thought and content unless the row says otherwise.
+	open, text frame
 	// echo: a bare name may stand between frames. It is dropped where a marker
 	// follows it.
 	echo bool
@@ -42,6 +45,7 @@ type mark struct {
 	text  string
 	does  action
 	frame frame // for enter
+	feed  bool  // a line break behind the marker belongs to it
 }
 
 type action uint8
@@ -106,6 +110,12 @@ const maxHeader = 256
 var framings []*framing
 
 func registerFraming(f *framing) {
+	if f.open.kind == inBetween {
+		f.open = thought
+	}
+	if f.text.kind == inBetween {
+		f.text = content
+	}
 	hold := 0
 	for _, set := range f.sets() {
 		for i, a := range set {
@@ -117,18 +127,33 @@ func registerFraming(f *framing) {
 			}
 		}
 	}
+	if f.header != nil {
+		hold += maxHeader
+	}
 	framings = append(framings, f)
 	reasoning.Register(reasoning.Descriptor{
-		Name: f.name, Aliases: f.aliases, Doc: f.doc, MaxHold: maxHeader + hold,
-		Opens: f.opens, Closes: f.closes, Tools: true, Arguments: f.arguments,
+		Name: f.name, Aliases: f.aliases, Doc: f.doc, MaxHold: hold,
+		Opens: f.opens, Closes: f.closes, Tools: f.hasTools(), Arguments: f.arguments,
 		New: func(s reasoning.Start) reasoning.Parser { return newFramed(f, s) },
 	})
+}
+
+// hasTools says whether a row has frames of tool calls.
+func (f *framing) hasTools() bool {
+	for _, set := range f.sets() {
+		for _, m := range set {
+			if m.frame.tool {
+				return true
+			}
+		}
+	}
+	return f.head != nil
 }
 
 // sets are all the sets of markers of a row.
 func (f *framing) sets() [][]mark {
 	sets := [][]mark{f.between, f.header, f.body}
-	for _, inner := range f.inner {
+	for _, inner := range append(f.inner, f.open, f.text) {
 		sets = append(sets, inner.marks)
 	}
 	for i := 0; i < len(sets); i++ {

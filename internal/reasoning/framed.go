@@ -38,13 +38,15 @@ type framed struct {
 	opener    int    // length of that marker
 	textFrom  int    // what of head would be content if it were no header
 	soft      bool   // it may be content altogether
+
+	feed bool // a line break here belongs to the marker before it
 }
 
 func newFramed(f *framing, s reasoning.Start) *framed {
 	m := &framed{f: f, tools: s.HasTools}
 	start := outside
 	if s.Open == reasoning.OpenYes || s.Open == reasoning.OpenUnknown && f.thinks != nil && f.thinks(s) {
-		start = thought
+		start = f.open
 	}
 	m.enter(start)
 	return m
@@ -58,6 +60,12 @@ func (m *framed) Feed(dst []reasoning.Segment, text string) []reasoning.Segment 
 	in := input{held: m.held, text: text, off: m.off}
 	m.held = ""
 	for p := 0; p < in.len(); {
+		if m.feed {
+			if m.feed = false; in.at(p) == '\n' {
+				p++
+				continue
+			}
+		}
 		switch {
 		case m.inHeader:
 			dst, p = m.readHeader(dst, &in, p)
@@ -174,7 +182,7 @@ func (m *framed) emit(dst []reasoning.Segment, in *input, from, to int) []reason
 
 // apply does what a marker at q says.
 func (m *framed) apply(dst []reasoning.Segment, in *input, q int, k *mark) []reasoning.Segment {
-	m.any = true
+	m.any, m.feed = true, k.feed
 	if k.does != maybe {
 		m.space = m.space[:0]
 	}
@@ -251,7 +259,7 @@ func (m *framed) release(dst []reasoning.Segment) []reasoning.Segment {
 		dst = append(dst, reasoning.Segment{Kind: reasoning.Content, Start: start, End: start + len(text), Text: text})
 	}
 	m.inHeader = false
-	m.enter(content)
+	m.enter(m.f.text)
 	return dst
 }
 
@@ -297,7 +305,7 @@ func (m *framed) readBetween(dst []reasoning.Segment, in *input, p int) ([]reaso
 		m.soft = true
 		return dst, q
 	}
-	m.enter(content)
+	m.enter(m.f.text)
 	return m.releaseSpace(dst), q
 }
 

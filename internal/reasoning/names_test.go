@@ -40,7 +40,7 @@ var known = map[string][]string{
 
 // pending are names of known whose parser is still to come.
 var pending = []string{
-	"granite", "hf", "hunyuan-a13b", "response-template",
+	"hf", "response-template",
 }
 
 func TestNamesOfOtherServersAreKnown(t *testing.T) {
