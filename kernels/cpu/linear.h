@@ -2,7 +2,8 @@
 //
 // A chunk is some panels of one matrix times up to MAX_TOKENS rows. For each
 // panel the rows go in tiles; the form of the input decides the tile:
-//   F32   weights as they are (F32, BF16) or unpacked to float32, SLICE k at a time
+//   F32   weights as they are (F32; F16 and BF16 for one tile) or unpacked to
+//         float32, SLICE k at a time; the same arithmetic
 //   BF16  pairs of bfloat16 (AVX-512)               linear_packed.h
 //   I8    int8 dot products over blocks of 32       linear_packed.h
 #ifndef RK_LINEAR_H
@@ -55,27 +56,37 @@ AI void finish(const linear_part *lp, int panel, int t, const float *acc) {
 AI void panel_f32(const int T, const float *w, int n, const float *const *a, float (*acc)[RK_PANEL]) {
   TILE_PASSES(T, tile_f32(PASS, T, w + v * VL, RK_PANEL, n, a, c))
 }
+AI void panel_f16_f32(const int T, const uint8_t *w, int n, const float *const *a, float (*acc)[RK_PANEL]) {
+  TILE_PASSES(T, tile_f16_f32(PASS, T, w + v * VL * 2, RK_PANEL, n, a, c))
+}
 AI void panel_bf16_f32(const int T, const uint8_t *w, int n, const float *const *a, float (*acc)[RK_PANEL]) {
   TILE_PASSES(T, tile_bf16_f32(PASS, T, w + v * VL * 4, RK_PANEL, n, a, c))
 }
 
-static void linear_f32(const linear_part *lp) {
+// slice_f32 adds k to k+n of a panel to the sums of c rows from t.
+static void slice_f32(const linear_part *lp, const uint8_t *panel, int k, int n, int t, int c, int direct) {
   const phase *ph = lp->ph;
+  const float *a[MAX_TILE];
+  for (int i = 0; i < c; i++) a[i] = ph->f32 + (t + i) * ph->f32_ld + k;
+  float (*acc)[RK_PANEL] = lp->s->acc + (t - lp->t0);
+  if (!direct) { CALL_TILE(c, panel_f32, lp->s->unpacked, n, a, acc) }
+  else if (lp->mat->fmt == RK_F32) { CALL_TILE(c, panel_f32, (const float *)(panel + (int64_t)k * 128), n, a, acc) }
+  else if (lp->mat->fmt == RK_F16) { CALL_TILE(c, panel_f16_f32, panel + (int64_t)k * 64, n, a, acc) }
+  else { CALL_TILE(c, panel_bf16_f32, panel + (int64_t)k * 64, n, a, acc) }
+}
+
+static void linear_f32(const linear_part *lp) {
   const rk_mat *m = lp->mat;
+  int direct = m->fmt == RK_F32 || ((m->fmt == RK_F16 || m->fmt == RK_BF16) && lp->t1 - lp->t0 <= TILE);
   for (int p = lp->p0; p < lp->p1; p++) {
     const uint8_t *panel = m->w + p * m->panel_bytes;
     memset(lp->s->acc, 0, sizeof lp->s->acc[0] * (size_t)(lp->t1 - lp->t0));
     for (int k = 0; k < m->cols; k += SLICE) {
       int n = m->cols - k < SLICE ? m->cols - k : SLICE;
-      const float *w = m->fmt == RK_F32 ? (const float *)(panel + (int64_t)k * 128) : lp->s->unpacked;
-      if (m->fmt != RK_F32 && m->fmt != RK_BF16) unpack(m->fmt, panel, k, n, lp->s->unpacked);
+      if (!direct) unpack(m->fmt, panel, k, n, lp->s->unpacked);
       for (int t = lp->t0, c; t < lp->t1; t += c) {
-        const float *a[MAX_TILE];
         c = lp->t1 - t < TILE ? lp->t1 - t : TILE;
-        for (int i = 0; i < c; i++) a[i] = ph->f32 + (t + i) * ph->f32_ld + k;
-        float (*acc)[RK_PANEL] = lp->s->acc + (t - lp->t0);
-        if (m->fmt == RK_BF16) { CALL_TILE(c, panel_bf16_f32, panel + (int64_t)k * 64, n, a, acc) }
-        else { CALL_TILE(c, panel_f32, w, n, a, acc) }
+        slice_f32(lp, panel, k, n, t, c, direct);
       }
     }
     for (int t = lp->t0; t < lp->t1; t++) finish(lp, p, t, lp->s->acc[t - lp->t0]);

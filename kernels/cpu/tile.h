@@ -28,6 +28,15 @@ AI void tile_f32(const int R, const int T, const float *w, int64_t ld, int n, co
   }
 }
 
+// w [n][ld] halfs, a[t] [n] floats
+AI void tile_f16_f32(const int R, const int T, const uint8_t *w, int64_t ld, int n, const float *const *a, vf acc[4][MAX_TILE]) {
+  for (int k = 0; k < n; k++, w += ld * 2)
+    UNROLL for (int r = 0; r < R; r++) {
+      vf x = vldf16(w + r * VL * 2);
+      UNROLL for (int t = 0; t < T; t++) acc[r][t] = vfma(x, vset1(a[t][k]), acc[r][t]);
+    }
+}
+
 // w [n/2][ld] pairs of bfloat16, a[t] [n] floats; of an odd n the last element
 // of the last pair is not looked at
 AI void tile_bf16_f32(const int R, const int T, const uint8_t *w, int64_t ld, int n, const float *const *a, vf acc[4][MAX_TILE]) {

@@ -12,6 +12,14 @@ AI vf byte_of(vu x, int i) { return __builtin_convertvector((vi)(x >> (8 * i) & 
 static void unpack_f16(const uint8_t *w, int n, float *dst) {
   for (int i = 0; i < n * 32; i += VL) vst(dst + i, vldf16(w + i * 2));
 }
+static void unpack_bf16(const uint8_t *w, int n, float *dst) {
+  for (int k = 0; k < n; k += 2, w += 128, dst += 64)
+    for (int r = 0; r < 32; r += VL) {
+      vu x = vldu(w + r * 4);
+      vst(dst + r, (vf)(x << 16));
+      vst(dst + 32 + r, (vf)(x & 0xffff0000u));
+    }
+}
 static void unpack_q8_0(const uint8_t *w, int n, float *dst) {
   for (int k = 0; k < n; k += 32, dst += 32 * 32) {
     const uint8_t *s = w + k / 64 * 2176, *q = s + k / 32 % 2 * 1024, *ds = s + Q8_D + k / 32 % 2 * 64;
@@ -82,6 +90,7 @@ static void unpack(int fmt, const uint8_t *panel, int k0, int n, float *dst) {
   const uint8_t *w = panel + (int64_t)(k0 / rk_step_k(fmt)) * rk_step_bytes(fmt);
   switch (fmt) {
     case RK_F16: unpack_f16(w, n, dst); break;
+    case RK_BF16: unpack_bf16(w, n, dst); break;
     case RK_Q8_0: unpack_q8_0(w, n, dst); break;
     case RK_Q4_0: case RK_Q4_1: unpack_q4(w, n, dst, fmt == RK_Q4_1); break;
     case RK_Q4_K: case RK_Q5_K: unpack_q45_k(w, n, dst, fmt == RK_Q5_K); break;

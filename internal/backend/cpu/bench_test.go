@@ -19,7 +19,7 @@ type shape struct{ layers, hidden, ffn, heads, kvHeads, dim, vocab int }
 
 var (
 	smolLM2    = shape{30, 576, 1536, 9, 3, 64, 49152} // SmolLM2-135M
-	smallShape = shape{2, 192, 320, 6, 2, 32, 1100}
+	smallShape = shape{2, 256, 512, 8, 2, 32, 1100}
 )
 
 // randomTensor is a matrix whose blocks hold random codes and small scales, so

@@ -130,7 +130,7 @@ func TestPackedWeightsAreNoLargerThanTheFile(t *testing.T) {
 // of threads the logits are the same bits, though the arithmetic is int8.
 func TestBitsDoNotDependOnThreadsOrBatch(t *testing.T) {
 	for _, isa := range kernels.Supported() {
-		for _, dtype := range []weights.DType{weights.Q4_1, weights.BF16} {
+		for _, dtype := range []weights.DType{weights.Q4_1, weights.Q6_K, weights.BF16, weights.F16} {
 			t.Run(fmt.Sprint(isa, dtype), func(t *testing.T) {
 				var first [][]float32
 				for _, threads := range []int{1, 2, 5} {
