@@ -130,6 +130,7 @@ var mayImport = []struct {
 	{"internal/pipeline", []string{"api", "internal/llm", "internal/prompt", "internal/tokenizer", "internal/reasoning", "internal/toolcall", "internal/guide"}},
 	{"internal/server", []string{"api", "internal/llm", "internal/pipeline", "internal/metrics"}},
 	{"internal/metrics", []string{"internal/llm", "internal/pipeline"}},
+	{"internal/remote", []string{"internal/llm"}},
 	{"internal/engine", []string{"internal/engine", "internal/backend", "internal/model", "internal/llm", "internal/weights"}},
 	{"internal/engine/scripted", []string{"internal/llm"}},
 	{"internal/engine/sched", []string{"internal/engine/kv", "internal/llm"}},

@@ -127,8 +127,9 @@ func open(cfg Config, src *weights.Model, text *textSide) (*Bundle, error) {
 // Close stops the engine and frees what the bundle holds.
 func (b *Bundle) Close() error {
 	err := b.Engine.Close()
-	b.Renderer.Close()
-	b.Tokenizer.Close()
+	if b.Tokenizer != nil {
+		(&textSide{b.Tokenizer, b.Renderer}).close()
+	}
 	return err
 }
 

@@ -22,7 +22,11 @@ type textSide struct {
 	renderer  *prompt.Renderer
 }
 
+// close frees both; a nil textSide has nothing.
 func (t *textSide) close() {
+	if t == nil {
+		return
+	}
 	t.renderer.Close()
 	t.tokenizer.Close()
 }

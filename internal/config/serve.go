@@ -14,7 +14,8 @@ import (
 
 // Serve is what `reasond serve` is told. DefaultServe holds the defaults.
 type Serve struct {
-	Model Model
+	Model    Model
+	Upstream Upstream
 
 	TensorParallel int // devices that share each layer
 
@@ -67,6 +68,7 @@ func DefaultModel() Model {
 func DefaultServe() Serve {
 	return Serve{
 		Model:          DefaultModel(),
+		Upstream:       Upstream{Kind: "openai", Mode: "chat"},
 		TensorParallel: 1,
 		Host:           "127.0.0.1", Port: 8000,
 		MaxQueue:     256,
@@ -105,6 +107,7 @@ func (s *Serve) AddFlags(f *Flags) {
 	f.Var(List(&s.ServedNames, "name"), "served-model-name", "", "name in requests and answers; may be repeated", "alias")
 	f.Var(Bool(&s.AnyModelName), "any-model-name", "", "answer whatever model name a request gives")
 	s.Model.AddFlags(f)
+	s.Upstream.AddFlags(f)
 	f.Var(Int(&s.TensorParallel, "n", 1, 4096), "tensor-parallel-size", "", "devices that share each layer", "tp", "tp-size")
 	f.Var(List(&s.Public, "path"), "public", "", "path that needs no key, such as /metrics; may be repeated")
 	f.Var(List(&s.Hosts, "host"), "allowed-hosts", "", "host name that requests may give; may be repeated (default: loopback names where it listens on loopback, else any)")
@@ -146,7 +149,7 @@ func (s *Serve) Validate() error {
 			return fmt.Errorf("--public %q: a path begins with /", path)
 		}
 	}
-	return nil
+	return s.Upstream.validate(&s.Model)
 }
 
 // CheckDevices refuses to spread over more devices than there are.

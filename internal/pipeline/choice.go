@@ -119,7 +119,7 @@ func (c *choice) segment(s reasoning.Segment) {
 		return
 	}
 	marker := c.take(s.Start)
-	if !c.req.SeparateReasoning {
+	if c.raws() {
 		c.uncut(marker)
 	}
 	text := c.take(s.End)
@@ -134,14 +134,19 @@ func (c *choice) segment(s reasoning.Segment) {
 	}
 }
 
+// raws says that the content is all that the model wrote.
+func (c *choice) raws() bool { return c.req.RawContent || !c.req.SeparateReasoning }
+
 func (c *choice) reasoning(text string) {
 	switch {
-	case !c.req.SeparateReasoning:
-		c.uncut(text)
+	case !c.req.SeparateReasoning || c.req.DropReasoning:
 	case c.req.StreamReasoning:
 		c.emit(llm.EventReasoning, text)
 	default:
 		c.thought = append(c.thought, text...)
+	}
+	if c.raws() {
+		c.uncut(text)
 	}
 }
 
@@ -275,7 +280,7 @@ func (c *choice) flush() {
 	if c.match != nil {
 		return
 	}
-	if !c.req.SeparateReasoning {
+	if c.raws() {
 		c.uncut(c.take(c.rawStart + len(c.raw)))
 	}
 	if c.stops != nil && c.match == nil {

@@ -39,8 +39,12 @@ type Request struct {
 	Chat llm.Chat
 	// Prompt takes the chat's place where it is not nil: ids as they are, or a
 	// text as it is, in which control tokens are control tokens.
-	Prompt   *llm.Prompt
-	Effort   string // reasoning_effort, "" if not given
+	Prompt *llm.Prompt
+	// Think, Effort and Adaptive say whether and how hard to think, however the
+	// request spelt it; Chat.Kwargs win. nil and "": not said.
+	Think    *bool
+	Effort   string
+	Adaptive bool
 	N        int
 	Sampling llm.SamplingParams // MaxTokens 0: what the context leaves
 	// UsualTokens bounds the output where MaxTokens is 0; 0: it does not.
@@ -49,6 +53,8 @@ type Request struct {
 	// IncludeStop keeps a matched stop string in the content.
 	IncludeStop       bool
 	SeparateReasoning bool
+	RawContent        bool    // content is all that the model wrote, markers included, as without SeparateReasoning
+	DropReasoning     bool    // the thought is found and counted, but not handed out
 	StreamReasoning   bool    // false: one reasoning event, when the block ends
 	KeepSpecial       bool    // skip_special_tokens=false: control tokens stay in content
 	Seed              *uint64 // nil: drawn

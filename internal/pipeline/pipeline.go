@@ -2,13 +2,10 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"io"
-	"maps"
 	"math/rand/v2"
 	"strconv"
 
-	"github.com/reasond/reasond/api/reasoning"
 	"github.com/reasond/reasond/internal/llm"
 )
 
@@ -110,16 +107,6 @@ func (r *Run) settle(last *choice, usage *llm.Usage) {
 	last.reasoned = min(last.reasoned, last.completed)
 }
 
-// kwargs are the request's template options over the model's.
-func (m *Model) kwargs(req *Request) map[string]json.RawMessage {
-	if len(m.Kwargs) == 0 {
-		return req.Chat.Kwargs
-	}
-	all := maps.Clone(m.Kwargs)
-	maps.Copy(all, req.Chat.Kwargs)
-	return all
-}
-
 // limits fills in max_tokens and the seed, and refuses what does not fit.
 func (m *Model) limits(req *Request, prompt int) (llm.SamplingParams, error) {
 	s := req.Sampling
@@ -136,26 +123,9 @@ func (m *Model) limits(req *Request, prompt int) (llm.SamplingParams, error) {
 		return s, tooLong(req.promptField(), strconv.Itoa(prompt), req.Sampling.MaxTokens, m.MaxContext)
 	}
 	if req.Seed != nil {
-		s.Seed = *req.Seed
+		s.Seed, s.Seeded = *req.Seed, true
 	} else {
 		s.Seed = rand.Uint64()
 	}
 	return s, nil
-}
-
-// start is what the parser may know before the first token.
-func (m *Model) start(req *Request, open reasoning.Open) reasoning.Start {
-	s := reasoning.Start{
-		Open: open, Effort: req.Effort, Switches: map[string]bool{}, HasTools: len(req.Chat.Tools) > 0,
-	}
-	if m.Tokenizer != nil {
-		s.Token = func(text string) bool { _, ok := m.Tokenizer.Vocab().ID(text); return ok }
-	}
-	for name, raw := range m.kwargs(req) {
-		var on bool
-		if json.Unmarshal(raw, &on) == nil {
-			s.Switches[name] = on
-		}
-	}
-	return s
 }

@@ -87,14 +87,22 @@ func (r *Request) promptField() string {
 	return "prompt"
 }
 
+var errNoTokenizer = llm.Errorf(llm.Unsupported, "model", "model: the server behind this one makes prompts and tokens itself")
+
 // Render is the text of a chat's prompt.
 func (m *Model) Render(req *Request) (string, error) {
+	if m.Tokenizer == nil {
+		return "", errNoTokenizer
+	}
 	out, err := m.render(req)
 	return out.Text, err
 }
 
 // ChatTokens is a chat's prompt.
 func (m *Model) ChatTokens(req *Request) ([]int32, error) {
+	if m.Tokenizer == nil {
+		return nil, errNoTokenizer
+	}
 	ids, _, _, err := m.tokens(req)
 	return ids, err
 }
@@ -103,6 +111,9 @@ func (m *Model) ChatTokens(req *Request) ([]int32, error) {
 // special puts around it what the model wants around a text. A text that cannot
 // be within the model's context is TooLong.
 func (m *Model) Tokens(text string, special bool) ([]int32, error) {
+	if m.Tokenizer == nil {
+		return nil, errNoTokenizer
+	}
 	return m.encode("prompt", text, func() ([]int32, error) {
 		if special {
 			return m.Tokenizer.EncodeRaw(text, nil)
@@ -113,6 +124,9 @@ func (m *Model) Tokens(text string, special bool) ([]int32, error) {
 
 // Text is what ids stand for; dropControl leaves control tokens out.
 func (m *Model) Text(ids []int32, dropControl bool) (string, error) {
+	if m.Tokenizer == nil {
+		return "", errNoTokenizer
+	}
 	if err := m.checkIDs(ids); err != nil {
 		return "", err
 	}
