@@ -74,12 +74,8 @@ func runChat(ctx context.Context, w world, o chatOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
-	tty := terminal(w.out)
-	c := conversation{talker: t, w: w, system: o.system, tty: tty && terminal(w.in)}
-	c.screen = screen{
-		out: w.out, tty: tty, dim: tty && w.getenv.Value("NO_COLOR") == "",
-		reasoning: o.reasoning == "show" || o.reasoning == "auto" && tty,
-	}
+	c := conversation{talker: t, w: w, system: o.system, screen: newScreen(w, o.reasoning)}
+	c.tty = c.screen.tty && terminal(w.in)
 	return c.run(ctx)
 }
 
@@ -178,6 +174,15 @@ type screen struct {
 	before  bool   // reasoning was written
 	space   string // white space that waits for what follows it
 	content strings.Builder
+}
+
+// newScreen is the standard output; reasoning is auto, show or hide.
+func newScreen(w world, reasoning string) screen {
+	tty := terminal(w.out)
+	return screen{
+		out: w.out, tty: tty, dim: tty && w.getenv.Value("NO_COLOR") == "",
+		reasoning: reasoning == "show" || reasoning == "auto" && tty,
+	}
 }
 
 const dimOn, dimOff = "\x1b[2m", "\x1b[0m"

@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 
 	"github.com/reasond/reasond/internal/bundle"
 	"github.com/reasond/reasond/internal/llm"
@@ -45,20 +43,10 @@ func (t *localTalker) talk(ctx context.Context, messages []message, show func(ll
 		return err
 	}
 	defer run.Close()
-	for {
-		events, err := run.Next(ctx)
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
+	return run.Each(ctx, func(e llm.Event) error {
+		if e.Kind != llm.EventFinish {
+			show(e.Kind, e.Text)
 		}
-		for _, e := range events {
-			if e.Kind != llm.EventFinish {
-				show(e.Kind, e.Text)
-			} else if e.Finish.Err != nil {
-				return e.Finish.Err
-			}
-		}
-	}
+		return nil
+	})
 }

@@ -82,6 +82,8 @@ into reasoning_content and content.
 		newInspect(w),
 		newRender(w),
 		newParse(w),
+		newGenerate(w),
+		newBatch(w),
 		newVersion(w),
 	)
 	return root
