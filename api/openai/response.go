@@ -107,6 +107,18 @@ type Model struct {
 	Root        string  `json:"root"` // the model that an alias stands for
 	Parent      *string `json:"parent"`
 	MaxModelLen int     `json:"max_model_len"` // prompt and output tokens
+	// Reasoning is null where everything that the model writes is content.
+	Reasoning *ModelReasoning `json:"reasoning"`
+}
+
+// ModelReasoning says how a model's thought is told apart and what its prompt
+// makes of the ways to ask for one. Every one of them may be used with every
+// model: it is translated to what the model's template understands.
+type ModelReasoning struct {
+	Parser  string   `json:"parser"`
+	Switch  *string  `json:"switch"`  // what turns thinking on and off; null: nothing
+	Efforts []string `json:"efforts"` // the values of reasoning_effort that differ; null: none do
+	Default *bool    `json:"default"` // whether a request that says nothing thinks; null: not known
 }
 
 // ModelList is the answer of GET /v1/models.

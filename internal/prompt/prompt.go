@@ -70,6 +70,7 @@ type Renderer struct {
 	plain, tools *engine // tools is plain where there is no template for tools
 	tokens       []member
 	control      *literals
+	switches     Switches
 }
 
 // NewRenderer compiles the templates.
@@ -82,6 +83,7 @@ func NewRenderer(cfg Config) (*Renderer, error) {
 	if r.plain, err = newEngine(plain, cfg.Limits, r.tokens); err != nil {
 		return nil, err
 	}
+	r.switches = probeSwitches(r.plain, r.tokens, plain)
 	r.tools = r.plain
 	if tools != plain {
 		if r.tools, err = newEngine(tools, cfg.Limits, r.tokens); err != nil {

@@ -18,6 +18,7 @@ type chat struct {
 	n        int // choices
 	streamed bool
 	counted  bool // include_usage
+	field    Field
 	run      *pipeline.Run
 	feed     feed
 	observed *metrics.Generation
@@ -72,6 +73,7 @@ func matchedStop(f *llm.Finish) *openai.MatchedStop {
 type reply struct {
 	reasoning, content strings.Builder
 	finish             llm.Finish
+	thought            bool // it reasoned, shown or not
 }
 
 // whole sends the answer in one piece.
@@ -105,7 +107,7 @@ func (c *chat) answer() (*openai.ChatCompletion, error) {
 	}
 	answer := &openai.ChatCompletion{ID: c.id, Object: "chat.completion", Created: c.created, Model: c.model, Usage: wireUsage(c.usage)}
 	for i := range replies {
-		answer.Choices = append(answer.Choices, replies[i].choice(i))
+		answer.Choices = append(answer.Choices, replies[i].choice(i, c.field))
 	}
 	return answer, nil
 }
@@ -118,6 +120,7 @@ func (c *chat) fold(r *reply, e llm.Event) error {
 		r.content.WriteString(e.Text)
 	case llm.EventFinish:
 		r.finish = *e.Finish
+		r.thought = e.Usage != nil && e.Usage.Reasoning > 0
 		return c.finished(e)
 	}
 	return nil
@@ -125,12 +128,12 @@ func (c *chat) fold(r *reply, e llm.Event) error {
 
 // choice is the reply as the wire has it: content is null where there is only
 // reasoning.
-func (r *reply) choice(i int) openai.Choice {
+func (r *reply) choice(i int, field Field) openai.Choice {
 	message := openai.ReplyMessage{Role: "assistant"}
 	if text := r.reasoning.String(); text != "" {
-		message.ReasoningContent, message.Reasoning = &text, &text
+		message.ReasoningContent, message.Reasoning = field.texts(&text)
 	}
-	if text := r.content.String(); text != "" || message.Reasoning == nil {
+	if text := r.content.String(); text != "" || !r.thought && r.reasoning.Len() == 0 {
 		message.Content = &text
 	}
 	return openai.Choice{Index: i, Message: message, FinishReason: string(r.finish.Reason), MatchedStop: matchedStop(&r.finish)}

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"time"
@@ -52,6 +51,7 @@ func (s *Server) startChat(ctx context.Context, w http.ResponseWriter, r *http.R
 	if err != nil {
 		return nil, err
 	}
+	s.cfg.Reasoning.apply(wire)
 	return s.beginChat(ctx, x, wire)
 }
 
@@ -80,7 +80,8 @@ func (s *Server) begin(ctx context.Context, x *exchange, id string, m *pipeline.
 	x.note(slog.String("model", clip(m.Name, 64)), slog.String("answer", id), slog.Bool("stream", wire.Stream))
 	return &chat{
 		x: x, run: run, observed: observed,
-		n: wire.N, streamed: wire.Stream, counted: wire.StreamOptions != nil && wire.StreamOptions.IncludeUsage,
+		field: s.cfg.Reasoning.Field,
+		n:     wire.N, streamed: wire.Stream, counted: wire.StreamOptions != nil && wire.StreamOptions.IncludeUsage,
 		feed: feed{ctx: ctx, run: run, model: m, keepAlive: s.cfg.KeepAlive, last: time.Now()},
 		id:   id, model: m.Name, created: time.Now().Unix(),
 	}, nil
@@ -114,14 +115,16 @@ func chatRequest(m *pipeline.Model, wire *openai.ChatRequest, tenant string) *pi
 	return &pipeline.Request{
 		ID: "chat-" + rand.Text(),
 		Chat: llm.Chat{
-			Messages: wire.Messages, Tools: wire.Tools, Kwargs: templateKwargs(wire),
+			Messages: wire.Messages, Tools: wire.Tools, Kwargs: wire.TemplateKwargs,
 			AddGenerationPrompt: wire.AddGenerationPrompt, ContinueFinalMessage: wire.ContinueFinalMessage,
 		},
-		Effort: wire.ReasoningEffort, N: wire.N,
+		Think: wire.Thinking, Effort: wire.ReasoningEffort, Adaptive: wire.AdaptiveThinking,
+		N:        wire.N,
 		Sampling: sampling(m.Defaults, wire), Seed: seed(wire),
 		Stop: wire.Stop, IncludeStop: wire.IncludeStop,
-		SeparateReasoning: wire.SeparateReasoning, StreamReasoning: wire.StreamReasoning && wire.Stream,
-		KeepSpecial: wire.KeepSpecial, Tenant: tenant, Salt: wire.CacheSalt, Priority: wire.Priority,
+		SeparateReasoning: wire.SeparateReasoning, RawContent: wire.RawContent, DropReasoning: wire.DropReasoning,
+		StreamReasoning: wire.StreamReasoning && wire.Stream,
+		KeepSpecial:     wire.KeepSpecial, Tenant: tenant, Salt: wire.CacheSalt, Priority: wire.Priority,
 	}
 }
 
@@ -157,26 +160,4 @@ func set[T any](dst *T, given *T) {
 	if given != nil {
 		*dst = *given
 	}
-}
-
-// templateKwargs lets reasoning_effort reach the template under the names that
-// templates know, where chat_template_kwargs does not say otherwise.
-func templateKwargs(wire *openai.ChatRequest) map[string]json.RawMessage {
-	if wire.ReasoningEffort == "" {
-		return wire.TemplateKwargs
-	}
-	kwargs := map[string]json.RawMessage{"reasoning_effort": json.RawMessage(`"` + wire.ReasoningEffort + `"`)}
-	thinking := json.RawMessage("true")
-	if wire.ReasoningEffort == "none" {
-		thinking = json.RawMessage("false")
-	}
-	_, enable := wire.TemplateKwargs["enable_thinking"]
-	_, plain := wire.TemplateKwargs["thinking"]
-	if !enable && !plain {
-		kwargs["enable_thinking"], kwargs["thinking"] = thinking, thinking
-	}
-	for name, v := range wire.TemplateKwargs {
-		kwargs[name] = v
-	}
-	return kwargs
 }

@@ -25,9 +25,10 @@ func TestRequestsReachThePipelineWhole(t *testing.T) {
 	got := chatRequest(m, decode(t, ask(`"temperature":0.5`, `"top_p":0.9`, `"top_k":40`, `"min_p":0.1`, `"presence_penalty":-2`, `"frequency_penalty":2`, `"repetition_penalty":1.1`,
 		`"logit_bias":{"5":-100}`, `"seed":-1`, `"n":3`, `"max_tokens":9`, `"max_completion_tokens":7`, `"min_tokens":2`, `"stop":["a","b"]`, `"stop_token_ids":[0,9]`, `"ignore_eos":true`,
 		`"include_stop_str_in_output":true`, `"skip_special_tokens":false`, `"stream":true`, `"separate_reasoning":false`, `"chat_template_kwargs":{"k":1}`, `"cache_salt":"s"`, `"priority":-3`,
-		`"add_generation_prompt":false`, `"tools":[{"type":"function","function":{"name":"f"}}]`)), "tenant")
-	seed := ^uint64(0)
+		`"reasoning_effort":"low"`, `"thinking":{"type":"adaptive"}`, `"add_generation_prompt":false`, `"tools":[{"type":"function","function":{"name":"f"}}]`)), "tenant")
+	seed, think := ^uint64(0), true
 	want := &pipeline.Request{
+		Think: &think, Effort: "low", Adaptive: true,
 		ID: got.ID, N: 3, Seed: &seed, Stop: []string{"a", "b"}, IncludeStop: true, KeepSpecial: true, StreamReasoning: true, Tenant: "tenant", Salt: "s", Priority: -3,
 		Chat: llm.Chat{
 			Messages: json.RawMessage(`[{"role":"user","content":"What is it?"}]`), Tools: json.RawMessage(`[{"type":"function","function":{"name":"f"}}]`),
@@ -44,23 +45,5 @@ func TestRequestsReachThePipelineWhole(t *testing.T) {
 	plain := chatRequest(m, decode(t, ask()), "")
 	if !reflect.DeepEqual(plain.Sampling, m.Defaults) || plain.N != 1 || plain.Seed != nil || !plain.SeparateReasoning || !plain.Chat.AddGenerationPrompt {
 		t.Errorf("defaults: %+v", plain)
-	}
-}
-
-func TestEffortReachesTheTemplate(t *testing.T) {
-	for _, c := range []struct{ more, want string }{
-		{`"n":1`, `null`},
-		{`"reasoning_effort":"high"`, `{"enable_thinking":true,"reasoning_effort":"high","thinking":true}`},
-		{`"reasoning_effort":"none"`, `{"enable_thinking":false,"reasoning_effort":"none","thinking":false}`},
-		{`"reasoning_effort":"low","chat_template_kwargs":{"enable_thinking":false,"x":[1]}`, `{"enable_thinking":false,"reasoning_effort":"low","x":[1]}`},
-		{`"reasoning_effort":"low","chat_template_kwargs":{"reasoning_effort":"max"}`, `{"enable_thinking":true,"reasoning_effort":"max","thinking":true}`},
-	} {
-		req := chatRequest(&pipeline.Model{}, decode(t, ask(c.more)), "")
-		if got, _ := json.Marshal(req.Chat.Kwargs); string(got) != c.want {
-			t.Errorf("%s: %s, want %s", c.more, got, c.want)
-		}
-		if want := decode(t, ask(c.more)).ReasoningEffort; req.Effort != want {
-			t.Errorf("%s: effort %q", c.more, req.Effort)
-		}
 	}
 }

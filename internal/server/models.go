@@ -122,5 +122,5 @@ func (s *Server) getModel(w http.ResponseWriter, r *http.Request) {
 }
 
 func describeModel(name string, m *pipeline.Model) openai.Model {
-	return openai.Model{ID: name, Object: "model", Created: m.Created.Unix(), OwnedBy: "reasond", Root: m.Name, MaxModelLen: m.MaxContext}
+	return openai.Model{ID: name, Object: "model", Created: m.Created.Unix(), OwnedBy: "reasond", Root: m.Name, MaxModelLen: m.MaxContext, Reasoning: describeReasoning(m)}
 }

@@ -34,6 +34,7 @@ type Config struct {
 	AllowedHosts []string          // Host names accepted; none: loopback names on loopback listeners, any elsewhere
 	Version      string            // what /version says
 	Logger       *slog.Logger      // nil: no logs
+	Reasoning    Reasoning         // of chats that do not say
 
 	MaxBody        int64         // bytes of a request's body; 8 MiB
 	MaxBodies      int64         // bytes of all bodies held at once; 512 MiB
@@ -60,7 +61,7 @@ func (c *Config) validate() error {
 			return fmt.Errorf("server: public path %q does not begin with /", path)
 		}
 	}
-	return nil
+	return c.Reasoning.Field.validate()
 }
 
 func (c *Config) setDefaults() {

@@ -40,7 +40,7 @@ func (c *chat) send(events []llm.Event) error {
 		if err := c.open(); err != nil {
 			return err
 		}
-		if err := c.write([]openai.ChunkChoice{chunk(e)}, nil); err != nil {
+		if err := c.write([]openai.ChunkChoice{c.chunk(e)}, nil); err != nil {
 			return err
 		}
 	}
@@ -102,11 +102,11 @@ func gone(err error) error {
 	return &llm.Error{Kind: llm.Cancelled, Message: "the client does not take the stream", Err: err}
 }
 
-func chunk(e llm.Event) openai.ChunkChoice {
+func (c *chat) chunk(e llm.Event) openai.ChunkChoice {
 	choice := openai.ChunkChoice{Index: e.Choice}
 	switch e.Kind {
 	case llm.EventReasoning:
-		choice.Delta.ReasoningContent, choice.Delta.Reasoning = &e.Text, &e.Text
+		choice.Delta.ReasoningContent, choice.Delta.Reasoning = c.field.texts(&e.Text)
 	case llm.EventContent:
 		choice.Delta.Content = &e.Text
 	case llm.EventFinish:

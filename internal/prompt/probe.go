@@ -1,0 +1,202 @@
+package prompt
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Switches is what a template understands of the ways to say whether, and how
+// hard, a model thinks. Templates do not say it: a small chat is rendered with
+// each spelling, and what changes the prompt is understood.
+type Switches struct {
+	// Names are the variables that turn thinking on and off, the usual one first.
+	Names []string
+	// Efforts are the values of reasoning_effort that the template tells apart,
+	// in their order; none among them turns thinking off.
+	Efforts []string
+	// Default says whether a request that says nothing thinks; nil: the template
+	// has nothing that would turn it off, or does not say.
+	Default *bool
+
+	refused  []string // names and efforts, as name or name=value, with which rendering fails
+	off      string   // the effort that turns thinking off, or is nearest to that; "": none does
+	needsOn  bool     // without an effort it does not think
+	adaptive bool     // takes thinking_mode adaptive
+}
+
+// EffortName is the variable that says how hard to think.
+const EffortName = "reasoning_effort"
+
+// efforts are the values of reasoning_effort that clients give, from no thought
+// to the longest.
+var efforts = []string{"none", "minimal", "low", "medium", "high", "xhigh", "max"}
+
+// noThink is what Hunyuan's templates call "none".
+const noThink = "no_think"
+
+// toggle is a variable that turns thinking on and off, in JSON; on may be "":
+// leave it out.
+type toggle struct{ name, on, off string }
+
+var toggles = []toggle{
+	{"enable_thinking", "true", "false"},
+	{"thinking", "true", "false"},
+	{"thinking_mode", `"enabled"`, `"disabled"`}, // MiniMax-M3
+	{"thinking_budget", "", "0"},                 // Seed-OSS
+}
+
+// toggleOf finds a toggle by its name.
+func toggleOf(name string) (toggle, bool) {
+	i := slices.IndexFunc(toggles, func(t toggle) bool { return t.name == name })
+	if i < 0 {
+		return toggle{}, false
+	}
+	return toggles[i], true
+}
+
+// trial renders the small chat with one variable set.
+type trial struct {
+	engine *engine
+	tokens []member
+}
+
+func (t *trial) render(name, json string) (string, bool) {
+	variables := object(
+		member{"messages", array(message(roleUser, text(probeWord)))},
+		member{"tools", scalar("null")},
+		member{"add_generation_prompt", boolean(true)},
+	)
+	variables.members = append(variables.members, t.tokens...)
+	if json != "" {
+		variables.members = append(variables.members, member{name, scalar(json)})
+	}
+	out, err := t.engine.template.Render(variables.append(nil), time.Unix(0, 0).UTC())
+	return out, err == nil
+}
+
+// probeSwitches finds out what a template understands.
+func probeSwitches(e *engine, tokens []member, source string) Switches {
+	t := &trial{e, tokens}
+	base, ok := t.render("", "")
+	if !ok {
+		return Switches{}
+	}
+	var s Switches
+	for _, toggle := range toggles {
+		s.tryToggle(t, toggle, base)
+	}
+	s.tryEfforts(t, base, source)
+	return s
+}
+
+func (s *Switches) tryToggle(t *trial, toggle toggle, base string) {
+	on, onOK := t.render(toggle.name, toggle.on)
+	off, offOK := t.render(toggle.name, toggle.off)
+	switch {
+	case !onOK || !offOK:
+		s.refused = append(s.refused, toggle.name)
+		return
+	case on == off:
+		return
+	}
+	s.Names = append(s.Names, toggle.name)
+	if s.Default == nil {
+		s.Default = nearer(base, on, off)
+	}
+	if toggle.name == "thinking_mode" {
+		adaptive, ok := t.render(toggle.name, `"adaptive"`)
+		s.adaptive = ok && adaptive != ""
+	}
+}
+
+// nearer says which of two prompts the one without a variable is: equal to it,
+// or else asking for the answer in the same words. nil: neither.
+func nearer(base, on, off string) *bool {
+	yes, no := true, false
+	switch {
+	case base == on:
+		return &yes
+	case base == off:
+		return &no
+	}
+	tail := func(s string) string { return s[strings.LastIndex(s, probeWord)+1:] }
+	switch {
+	case tail(on) == tail(off):
+		return nil
+	case tail(base) == tail(on):
+		return &yes
+	case tail(base) == tail(off):
+		return &no
+	}
+	return nil
+}
+
+// tryEfforts finds the values of reasoning_effort. A template that prints the
+// value takes any word: of those, the three that every such model knows count.
+// Of a template that compares it, those that it tells from nonsense do, and
+// those that it spells.
+func (s *Switches) tryEfforts(t *trial, base, source string) {
+	const nonsense = "probevalue"
+	other, otherOK := t.render(EffortName, strconv.Quote(nonsense))
+	prompts := map[string]string{}
+	for _, e := range append([]string{noThink}, efforts...) {
+		if out, ok := t.render(EffortName, strconv.Quote(e)); ok {
+			prompts[e] = out
+		} else {
+			s.refused = append(s.refused, EffortName+"="+e)
+		}
+	}
+	if otherOK && strings.Contains(other, nonsense) {
+		for _, e := range []string{"low", "medium", "high"} {
+			if _, ok := prompts[e]; ok {
+				s.Efforts = append(s.Efforts, e)
+			}
+		}
+	} else {
+		s.Efforts = told(prompts, otherOK, other, source)
+	}
+	if len(s.Efforts) == 0 {
+		return
+	}
+	s.off = s.Efforts[0]
+	if out, ok := prompts[noThink]; ok && s.off != "none" && spells(source, noThink) {
+		s.off = noThink
+		if s.Default == nil {
+			s.Default = nearer(base, prompts[s.Efforts[len(s.Efforts)-1]], out)
+		}
+	}
+	if s.off == "none" && s.Default == nil && len(s.Efforts) > 1 {
+		s.Default = nearer(base, prompts[s.Efforts[len(s.Efforts)-1]], prompts["none"])
+	}
+	s.needsOn = len(s.Names) == 0 && s.Default != nil && !*s.Default
+}
+
+// told are the efforts that a template tells from a word that is none. Nothing
+// is understood where all prompts are the same.
+func told(prompts map[string]string, otherOK bool, other, source string) []string {
+	var all []string
+	differ := false
+	for _, e := range efforts {
+		out, ok := prompts[e]
+		if !ok {
+			continue
+		}
+		if !otherOK || out != other {
+			differ = true
+			all = append(all, e)
+		} else if spells(source, e) {
+			all = append(all, e)
+		}
+	}
+	if !differ {
+		return nil
+	}
+	return all
+}
+
+// spells reports whether a template has a word as a string of its own.
+func spells(source, word string) bool {
+	return strings.Contains(source, `"`+word+`"`) || strings.Contains(source, `'`+word+`'`)
+}
