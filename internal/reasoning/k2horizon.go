@@ -11,9 +11,10 @@ func init() {
 			{"<ifm|think_fast>", "</ifm|think_fast>"},
 			{"<ifm|think_faster>", "</ifm|think_faster>"},
 		},
-		choose: k2Tags,
-		tools:  []string{"<ifm|tool_calls>"},
-		thinks: always,
+		choose:     k2Tags,
+		tools:      []string{"<ifm|tool_calls>"},
+		toolTokens: true,
+		thinks:     always,
 	})
 }
 

@@ -23,8 +23,8 @@ const (
 type part uint8
 
 const (
-	unwrapped part = iota // the format has none, or the answer goes on without
-	wrapping              // the tag may come
+	unwrapped part = iota // the format has none, or they are both behind
+	wrapping              // the opening one may come
 	wrapped               // it came
 )
 
@@ -281,7 +281,7 @@ func (m *tags) call(dst []reasoning.Segment, in *input, at int) ([]reasoning.Seg
 	p, whole := find(in, at, m.f.toolEnd)
 	if whole {
 		p += len(m.f.toolEnd)
-		m.state, m.line = thinking, line{}
+		m.state = thinking
 		return in.emit(dst, reasoning.Content, at, p), p
 	}
 	m.hold(in, m.f.toolEnd, p)
@@ -306,7 +306,6 @@ func (m *tags) trail(in *input, at int) int {
 			m.hold(in, m.f.answer.open, at)
 			return in.len()
 		}
-		m.part = unwrapped
 	}
 	m.state = answer
 	return at
