@@ -121,7 +121,7 @@ var mayImport = []struct {
 	{"api", []string{"api"}},
 	{"api/reasoning", []string{}},
 	{"api/reasoning/builtin", []string{"internal/reasoning"}},
-	{"api/reasond", []string{"api", "internal/cli"}},
+	{"api/reasond", []string{"api", "internal/cli", "internal/bundle", "internal/pipeline", "internal/llm"}},
 	{"internal/llm", []string{}},
 	{"internal/reasoning", []string{"api/reasoning"}},
 	{"internal/toolcall", []string{"api/reasoning", "internal/llm"}},

@@ -1,6 +1,7 @@
-// Package reasond is the program as a library: a main package of somebody
+// Package reasond is the program as a library. A main package of somebody
 // else's that registers further reasoning parsers (api/reasoning.Register) and
-// then calls Main is reasond with those parsers.
+// then calls Main is reasond with those parsers. Open runs a model in the
+// caller's own process, without a server.
 package reasond
 
 import "github.com/reasond/reasond/internal/cli"
