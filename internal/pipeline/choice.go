@@ -118,6 +118,12 @@ func (c *choice) segment(s reasoning.Segment) {
 	if c.match != nil {
 		return
 	}
+	if s.Start == s.End { // the parser's own words (Descriptor.Prefix), not the model's
+		if !c.raws() {
+			c.content(s.Text)
+		}
+		return
+	}
 	marker := c.take(s.Start)
 	if c.raws() {
 		c.uncut(marker)

@@ -173,6 +173,18 @@ func TestWithoutSeparationTheRawTextComesInOrder(t *testing.T) {
 	}
 }
 
+func TestAFormatsOwnBeginningOfTheContentIsNotTheModels(t *testing.T) {
+	m := script(t, "minimax-append-think", "a</think>b", 1)
+	if f := run(t, m, request())[0]; f.content != "<think>a</think>b" || f.reasoning != "" {
+		t.Errorf("%+v", f)
+	}
+	req := request()
+	req.SeparateReasoning = false
+	if f := run(t, m, req)[0]; f.content != "a</think>b" || f.reasoning != "" {
+		t.Errorf("not separated: %+v", f)
+	}
+}
+
 func TestUnstreamedReasoningIsOneEvent(t *testing.T) {
 	for text, order := range map[string]string{
 		thoughtful:                  "rc",
