@@ -90,7 +90,7 @@ AI void fetch(const a_tile *at, const uint8_t *page) {
   for (int i = 0; i < bytes; i += 64) __builtin_prefetch(page + i);
 }
 AI const uint8_t *page_at(const a_tile *at, const uint8_t *base, int key) {
-  return base + at->table[key / RK_PAGE] * at->ph->m->page_bytes;
+  return base + at->table[key / RK_PAGE] * at->ph->m->page_stride;
 }
 
 // R vectors of columns of V from column c0, over the segment's pages, into s->o

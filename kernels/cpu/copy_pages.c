@@ -11,7 +11,7 @@ void op_copy_pages(void *arg, int layer, int thread) {
   (void)thread;
   for (int i = 0; i < m->batch.ncopies; i++) {
     rk_copy c = m->batch.copies[i];
-    memmove(kv->k + c.dst * n, kv->k + c.src * n, (size_t)n);
-    memmove(kv->v + c.dst * n, kv->v + c.src * n, (size_t)n);
+    memmove(kv->k + c.dst * m->page_stride, kv->k + c.src * m->page_stride, (size_t)n);
+    memmove(kv->v + c.dst * m->page_stride, kv->v + c.src * m->page_stride, (size_t)n);
   }
 }

@@ -54,16 +54,16 @@ int rk_linear_acts(const rk_machine *m, int fmt) {
   return m->cfg.float32 || !m->k->acts[fmt] ? RK_ACT_F32 : m->k->acts[fmt];
 }
 
+// A page lies in one piece, all layers of it: [pages][layers][K, V]. So a
+// sequence's first tokens touch few pages of the system's memory.
 int rk_machine_kv(rk_machine *m, int layers, int pages, int kv_heads, int dim, rk_kv *kv) {
   m->page_bytes = (int64_t)kv_heads * dim * RK_PAGE * m->element;
+  m->page_stride = 2 * layers * m->page_bytes;
   m->kv = rk_arena_alloc(m->arena, (size_t)layers * sizeof *m->kv);
-  if (!m->kv) return -1;
+  uint8_t *base = rk_arena_alloc(m->arena, (size_t)pages * (size_t)m->page_stride);
+  if (!m->kv || !base) return -1;
   m->kv_layers = layers;
-  for (int i = 0; i < layers; i++) {
-    size_t n = (size_t)pages * (size_t)m->page_bytes;
-    m->kv[i] = (rk_kv){rk_arena_alloc(m->arena, n), rk_arena_alloc(m->arena, n)};
-    if (!m->kv[i].k || !m->kv[i].v) return -1;
-  }
+  for (int i = 0; i < layers; i++, base += 2 * m->page_bytes) m->kv[i] = (rk_kv){base, base + m->page_bytes};
   memcpy(kv, m->kv, (size_t)layers * sizeof *kv);
   return 0;
 }

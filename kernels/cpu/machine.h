@@ -86,6 +86,7 @@ struct rk_machine {
   rk_kv *kv;              // [layers]
   int kv_layers;
   int64_t page_bytes;     // of K, or V, of one page in one layer
+  int64_t page_stride;    // from a page to the next
   int element;            // bytes of a K or V element
   double *profile;
 };

@@ -50,14 +50,6 @@ func (m *Machine) NewKV(layers, pages, kvHeads, dim int) ([]KV, error) {
 	return kv, nil
 }
 
-// Bytes returns page p's keys and values as they lie in memory, for tests.
-func (k KV) Bytes(p, pageBytes int) (keys, values []byte) {
-	at := func(base *C.uint8_t) []byte {
-		return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(base), p*pageBytes)), pageBytes)
-	}
-	return at(k.c.k), at(k.c.v)
-}
-
 // Heads is what StoreKV and Attention need of a layer. QNorm and KNorm may be
 // nil; Rope is [MaxContext][2][Half], cosines then sines of a position.
 type Heads struct {

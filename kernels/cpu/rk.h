@@ -81,7 +81,7 @@ typedef struct rk_batch {
 
 typedef struct { float *p; int32_t cols, ld; } rk_buf; // [max_rows][ld]
 
-// rk_kv is a layer's pages. A page holds, for each KV head, K then V apart:
+// rk_kv is a layer's part of page 0. A page holds, for each KV head, K then V apart:
 //   bf16: K [dim/2][32 keys][2]   V [16 key pairs][dim][2]
 //   f32:  K [dim][32 keys]        V [32 keys][dim]
 typedef struct { uint8_t *k, *v; } rk_kv;

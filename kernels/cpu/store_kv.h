@@ -51,7 +51,7 @@ static void op_store_kv(void *arg, int chunk, int thread) {
     float *q = op->x.p + (int64_t)r * op->x.ld, *k = q + a->heads * a->dim, *v = k + a->kv_heads * a->dim;
     int pos = b->pos[r];
     const rk_seq *s = &b->seqs[b->seq[r]];
-    int64_t page = (int64_t)b->pages[s->table + pos / RK_PAGE] * ph->m->page_bytes, head = ph->m->page_bytes / a->kv_heads;
+    int64_t page = (int64_t)b->pages[s->table + pos / RK_PAGE] * ph->m->page_stride, head = ph->m->page_bytes / a->kv_heads;
     for (int h = 0; h < a->heads; h++) head_in_place(a, q + h * a->dim, a->q_norm, pos);
     for (int h = 0; h < a->kv_heads; h++) {
       head_in_place(a, k + h * a->dim, a->k_norm, pos);
