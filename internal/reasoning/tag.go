@@ -38,7 +38,7 @@ const (
 //	opening   --other text-->    thinking
 //	thinking  --close-->         behind
 //	thinking  --tool-->          answer, or calling; the markup is content
-//	calling   --tool end-->      thinking; so is this
+//	calling   --tool end-->      thinking; the markup is content
 //	behind    --other text-->    answer
 //	answer    --answer's close-> behind
 //	answer    --open-->          labelled, where thoughts may come again
@@ -78,6 +78,7 @@ func newTags(f *format, s reasoning.Start) *tags {
 	}
 	if f.answer.open != "" {
 		m.part = wrapping
+		m.begins(f.answer.close)
 	}
 	for _, t := range m.tags {
 		m.begins(t.open)
