@@ -16,6 +16,8 @@ type GenerateRequest struct {
 	Text *string
 	IDs  []int32
 	Chat *openai.ChatRequest
+
+	forChat string // a member that only a chat can have, if one was given
 }
 
 // params are the members of sampling_params, with the chat member that means
@@ -67,8 +69,11 @@ func DecodeGenerate(body []byte) (*GenerateRequest, error) {
 	if g.Chat, err = chat.Finish(false); err != nil {
 		return nil, renamed(err)
 	}
-	if g.Chat.Messages == nil && (g.Chat.Tools != nil || g.Chat.TemplateKwargs != nil || g.Chat.ReasoningEffort != "") {
-		return nil, openai.Missing("messages", "tools, chat_template_kwargs and reasoning_effort belong to a chat")
+	if g.Chat.Messages == nil && g.forChat != "" {
+		return nil, openai.Invalid(g.forChat, "belongs to a chat, and there are no messages")
+	}
+	if g.Chat.DropReasoning {
+		return nil, openai.Unsupported("reasoning.exclude", "the text is given whole here")
 	}
 	prompts := 0
 	for _, given := range []bool{g.Text != nil, g.IDs != nil, g.Chat.Messages != nil} {
@@ -89,6 +94,9 @@ func (g *GenerateRequest) member(chat *openai.ChatReader, name string, v openai.
 		return chat.Set(field, name, v)
 	}
 	if chatMembers[name] {
+		if name != "messages" && !v.Null() {
+			g.forChat = name
+		}
 		return chat.Set(name, name, v)
 	}
 	switch name {

@@ -18,7 +18,8 @@ const MaxBatch = 1024
 
 // chatMembers are the members of a chat request that shape its prompt.
 var chatMembers = map[string]bool{
-	"messages": true, "tools": true, "tool_choice": true, "chat_template_kwargs": true, "reasoning_effort": true,
+	"messages": true, "tools": true, "tool_choice": true, "chat_template_kwargs": true,
+	"reasoning_effort": true, "reasoning": true, "thinking": true, "enable_thinking": true, "think": true,
 	"add_generation_prompt": true, "continue_final_message": true,
 }
 

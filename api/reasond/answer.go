@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
+	"github.com/reasond/reasond/api/openai"
 	"github.com/reasond/reasond/internal/llm"
 	"github.com/reasond/reasond/internal/pipeline"
 )
@@ -21,7 +24,8 @@ type Params struct {
 	Seed        *uint64  // nil: drawn
 	Stop        []string // texts that end the content; inert in reasoning
 
-	Thinking       *bool          // enable_thinking, for models that have the switch
+	Thinking       *bool          // whether a chat's answer is thought about, where the model has a switch
+	Effort         string         // and how hard: none, minimal, low, medium, high, xhigh, max; "": not said
 	TemplateKwargs map[string]any // further options for the chat template
 }
 
@@ -60,6 +64,9 @@ func (m *Model) Chat(ctx context.Context, messages []Message, p Params) (*Answer
 // leaving the loop ends the computation.
 func (m *Model) ChatStream(ctx context.Context, messages []Message, p Params) iter.Seq2[Piece, error] {
 	return m.answer(ctx, p, true, func(req *pipeline.Request) error {
+		if p.Effort != "" && !slices.Contains(openai.Efforts, p.Effort) {
+			return fmt.Errorf("reasond: Effort is %q, must be one of %s", p.Effort, strings.Join(openai.Efforts, ", "))
+		}
 		raw, err := json.Marshal(messages)
 		if err != nil {
 			return err
@@ -68,13 +75,7 @@ func (m *Model) ChatStream(ctx context.Context, messages []Message, p Params) it
 		if err != nil {
 			return err
 		}
-		if p.Thinking != nil {
-			if kwargs == nil {
-				kwargs = map[string]json.RawMessage{}
-			}
-			on, _ := json.Marshal(*p.Thinking) // a bool
-			kwargs["enable_thinking"], kwargs["thinking"] = on, on
-		}
+		req.Think, req.Effort = p.Thinking, p.Effort
 		req.Chat = llm.Chat{Messages: raw, Kwargs: kwargs, AddGenerationPrompt: true}
 		return nil
 	})
@@ -89,8 +90,8 @@ func (m *Model) Generate(ctx context.Context, prompt string, p Params) (*Answer,
 // GenerateStream is Generate piece by piece, as ChatStream.
 func (m *Model) GenerateStream(ctx context.Context, prompt string, p Params) iter.Seq2[Piece, error] {
 	return m.answer(ctx, p, false, func(req *pipeline.Request) error {
-		if p.Thinking != nil || p.TemplateKwargs != nil {
-			return errors.New("Thinking and TemplateKwargs belong to a chat")
+		if p.Thinking != nil || p.Effort != "" || p.TemplateKwargs != nil {
+			return errors.New("reasond: Thinking, Effort and TemplateKwargs belong to a chat")
 		}
 		req.Prompt = &llm.Prompt{Text: prompt}
 		return nil
@@ -168,5 +169,5 @@ func last(pieces iter.Seq2[Piece, error]) (*Answer, error) {
 			return piece.End, err
 		}
 	}
-	return nil, errors.New("the answer did not end")
+	return nil, errors.New("reasond: the answer did not end")
 }

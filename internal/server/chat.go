@@ -51,11 +51,11 @@ func (s *Server) startChat(ctx context.Context, w http.ResponseWriter, r *http.R
 	if err != nil {
 		return nil, err
 	}
-	s.cfg.Reasoning.apply(wire)
 	return s.beginChat(ctx, x, wire)
 }
 
 func (s *Server) beginChat(ctx context.Context, x *exchange, wire *openai.ChatRequest) (*chat, error) {
+	s.cfg.Reasoning.apply(wire)
 	m, err := s.model(wire.Model)
 	if err != nil {
 		return nil, err

@@ -108,16 +108,15 @@ type writing struct {
 func (g *generation) take(events []llm.Event) error {
 	for _, e := range events {
 		c := &g.choices[e.Choice]
-		c.news = true
 		if e.Kind != llm.EventFinish {
 			c.text.WriteString(e.Text)
-			c.usage = g.run.Usage(e.Choice)
+			c.usage, c.news = g.run.Usage(e.Choice), true
 			continue
 		}
-		c.finish, c.usage = e.Finish, *e.Usage
 		if err := g.finished(e); err != nil {
 			return err
 		}
+		c.finish, c.usage, c.news = e.Finish, *e.Usage, true
 	}
 	if len(events) > 0 {
 		g.observed.Text()
@@ -163,29 +162,28 @@ func (g *generation) stream() error {
 			}
 			return gone(g.x.w.FlushError())
 		}
-		if err == nil {
-			err = g.take(events)
-		}
-		if err == nil {
-			err = g.send()
-		}
 		if err != nil {
 			return err
+		}
+		failed := g.take(events)
+		if err := g.send(len(events) == 0); err != nil {
+			return err
+		}
+		if failed != nil {
+			return failed
 		}
 	}
 }
 
-// send writes the choices that have news, or a sign of life if there are none.
-func (g *generation) send() error {
-	if !g.x.w.wrote() {
-		beginEvents(g.x.w)
-	}
-	sent := false
+// send writes the choices that have news, or else, if that is wanted, a sign of
+// life. The header goes out with the first of them, so that an error before it
+// still has its status.
+func (g *generation) send(alive bool) error {
 	for i := range g.choices {
 		if !g.choices[i].news {
 			continue
 		}
-		g.choices[i].news, sent = false, true
+		g.choices[i].news = false
 		answer := g.response(i)
 		if g.n > 1 {
 			answer.Index = &i
@@ -194,16 +192,27 @@ func (g *generation) send() error {
 		if err != nil {
 			panic(err) // our own types
 		}
+		g.open()
 		if err := writeEvent(g.x.w, data); err != nil {
 			return gone(err)
 		}
 	}
-	if !sent {
+	if alive {
+		g.open()
 		if _, err := g.x.w.Write(eventComment); err != nil {
 			return gone(err)
 		}
 	}
+	if !g.x.w.wrote() {
+		return nil
+	}
 	return gone(g.x.w.FlushError())
+}
+
+func (g *generation) open() {
+	if !g.x.w.wrote() {
+		beginEvents(g.x.w)
+	}
 }
 
 // response is a choice as the wire has it.
