@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/reasond/reasond/api/reasoning"
 	_ "github.com/reasond/reasond/api/reasoning/builtin"
 	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/backend/cpu"
@@ -43,7 +42,7 @@ type Config struct {
 
 	ChatTemplate   string // source of a template that replaces the model's
 	TemplateKwargs map[string]json.RawMessage
-	Parser         string // reasoning parser; empty: the embedded model's own, else none
+	Parser         string // reasoning parser; empty: what the model shows, if it does; auto: that, or Open fails
 	NoParser       bool
 
 	// Progress is told how many bytes of weights lie ready; nil: nobody asks.
@@ -56,9 +55,9 @@ func (c *Config) setDefaults() {
 	c.MaxWaiting = cmp.Or(c.MaxWaiting, 256)
 	if c.Path == "" {
 		c.Name = cmp.Or(c.Name, Embedded)
-		if !c.NoParser {
-			c.Parser = cmp.Or(c.Parser, "qwen3")
-		}
+	}
+	if c.NoParser {
+		c.Parser = NoParser
 	}
 	c.Name = cmp.Or(c.Name, strings.TrimSuffix(filepath.Base(c.Path), ".gguf"))
 }
@@ -69,21 +68,23 @@ type Bundle struct {
 	Config  model.Config
 	Backend backend.Info
 	Pages   int
+	// NoParser says why the model shows no reasoning parser; nil where it has one
+	// or none was looked for.
+	NoParser error
 }
 
 // Open opens a model. An error is one line for the user.
 func Open(cfg Config) (*Bundle, error) {
 	cfg.setDefaults()
-	parser, err := findParser(cfg)
-	if err != nil {
-		return nil, err
+	if err := knownParser(cfg.Parser); err != nil {
+		return nil, err // at once: a large model takes its time
 	}
 	src, err := openWeights(cfg.Path)
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close()
-	text, err := openText(cfg.ChatTemplate, src)
+	text, err := openText(cfg.ChatTemplate, cfg.Parser, src)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", src.Path, err)
 	}
@@ -92,7 +93,7 @@ func Open(cfg Config) (*Bundle, error) {
 		text.close()
 		return nil, err
 	}
-	b.Parser = parser
+	b.Parser, b.NoParser = text.parser, text.noParser
 	return b, nil
 }
 
@@ -128,20 +129,9 @@ func open(cfg Config, src *weights.Model, text *textSide) (*Bundle, error) {
 func (b *Bundle) Close() error {
 	err := b.Engine.Close()
 	if b.Tokenizer != nil {
-		(&textSide{b.Tokenizer, b.Renderer}).close()
+		(&textSide{tokenizer: b.Tokenizer, renderer: b.Renderer}).close()
 	}
 	return err
-}
-
-func findParser(cfg Config) (*reasoning.Descriptor, error) {
-	if cfg.NoParser || cfg.Parser == "" {
-		return nil, nil
-	}
-	d, err := reasoning.Lookup(cfg.Parser)
-	if err != nil {
-		return nil, err
-	}
-	return &d, nil
 }
 
 func openWeights(path string) (*weights.Model, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/reasond/reasond/api/reasoning"
 	"github.com/reasond/reasond/internal/prompt"
 	"github.com/reasond/reasond/internal/tokenizer"
 	"github.com/reasond/reasond/internal/weights"
@@ -16,15 +17,19 @@ const (
 	templateKey         = "tokenizer.chat_template" // in a GGUF file's metadata
 )
 
-// textSide is what turns a chat into ids and ids into text.
+// textSide is what turns a chat into ids, ids into text, and text into reasoning
+// and content.
 type textSide struct {
-	tokenizer *tokenizer.Tokenizer
+	tokenizer *tokenizer.Tokenizer // nil, and so renderer: others make the prompts
 	renderer  *prompt.Renderer
+	templates prompt.Templates
+	parser    *reasoning.Descriptor // nil: everything is content
+	noParser  error                 // why the model shows no parser
 }
 
-// close frees both; a nil textSide has nothing.
+// close frees what is there.
 func (t *textSide) close() {
-	if t == nil {
+	if t.tokenizer == nil {
 		return
 	}
 	t.renderer.Close()
@@ -32,18 +37,28 @@ func (t *textSide) close() {
 }
 
 // openText reads the text side of a model; template, if not empty, replaces the
-// model's own.
-func openText(template string, src *weights.Model) (*textSide, error) {
+// model's own, and parser is as in Config.
+func openText(template, parser string, src *weights.Model) (*textSide, error) {
 	tok, tokens, err := openTokenizer(src)
 	if err != nil {
 		return nil, err
 	}
-	renderer, err := openRenderer(template, src, tok, tokens)
+	templates, err := findTemplates(template, src)
 	if err != nil {
 		tok.Close()
 		return nil, err
 	}
-	return &textSide{tok, renderer}, nil
+	renderer, err := openRenderer(templates, tok, tokens)
+	if err != nil {
+		tok.Close()
+		return nil, err
+	}
+	t := &textSide{tokenizer: tok, renderer: renderer, templates: templates}
+	if err := t.chooseParser(parser, src); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
 }
 
 // openTokenizer makes the tokenizer that a model brings, and the special tokens
@@ -81,12 +96,8 @@ func openTokenizer(src *weights.Model) (*tokenizer.Tokenizer, map[string]string,
 	return tok, tokens, err
 }
 
-// openRenderer compiles the chat template: override, or what the model brings.
-func openRenderer(override string, src *weights.Model, tok *tokenizer.Tokenizer, tokens map[string]string) (*prompt.Renderer, error) {
-	templates, err := findTemplates(override, src)
-	if err != nil {
-		return nil, err
-	}
+// openRenderer compiles the chat templates.
+func openRenderer(templates prompt.Templates, tok *tokenizer.Tokenizer, tokens map[string]string) (*prompt.Renderer, error) {
 	return prompt.NewRenderer(prompt.Config{
 		Templates: templates, Tokens: tokens,
 		Control: prompt.ControlTokens(added(tok), templates),

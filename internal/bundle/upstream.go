@@ -87,26 +87,26 @@ func (up *Upstream) config(eos []int32) remote.Config {
 }
 
 func openUpstream(ctx context.Context, up Upstream) (*Bundle, error) {
-	parser, err := findParser(Config{Parser: up.Parser})
-	if err != nil {
+	if err := knownParser(up.Parser); err != nil {
 		return nil, err
 	}
 	text, err := upstreamText(up)
 	if err != nil {
 		return nil, err
 	}
-	m := &pipeline.Model{Created: time.Now(), Kwargs: up.TemplateKwargs, Parser: parser, Defaults: llm.UnsetSampling()}
-	if text != nil {
+	m := &pipeline.Model{Created: time.Now(), Kwargs: up.TemplateKwargs, Parser: text.parser, Defaults: llm.UnsetSampling()}
+	made := text.tokenizer != nil
+	if made {
 		m.Renderer, m.Tokenizer, m.EOS = text.renderer, text.tokenizer, text.tokenizer.EOS()
 	}
 	e, err := remote.New(up.config(m.EOS))
 	if err == nil {
 		err = e.Probe(ctx)
 	}
-	if err == nil && text == nil {
+	if err == nil && !made {
 		_, err = e.ProbeParsing(ctx)
 	}
-	if err == nil && text != nil && e.Caps().MaxContext == 0 {
+	if err == nil && made && e.Caps().MaxContext == 0 {
 		err = errors.New("it does not say how long a context it takes: give --max-model-len")
 	}
 	if err != nil {
@@ -114,14 +114,18 @@ func openUpstream(ctx context.Context, up Upstream) (*Bundle, error) {
 		return nil, err
 	}
 	m.Engine, m.Name, m.MaxContext = e, cmp.Or(up.Name, e.Model()), e.Caps().MaxContext
-	return &Bundle{Model: m}, nil
+	return &Bundle{Model: m, NoParser: text.noParser}, nil
 }
 
-// upstreamText is the text side of prompts that are made here; nil where they
-// are not.
+// upstreamText is the text side of prompts that are made here; it has only a
+// parser where they are not.
 func upstreamText(up Upstream) (*textSide, error) {
 	if up.Text == "" {
-		return nil, nil
+		if up.Parser == AutoParser {
+			return nil, errors.New("--reasoning-parser auto needs the model's chat template: name the model's folder, or the parser")
+		}
+		t := &textSide{}
+		return t, t.chooseParser(cmp.Or(up.Parser, NoParser), nil)
 	}
 	src := &weights.Model{Path: up.Text, FS: os.DirFS(up.Text)}
 	if info, err := os.Stat(up.Text); err != nil {
@@ -132,5 +136,5 @@ func upstreamText(up Upstream) (*textSide, error) {
 		}
 		defer src.Close()
 	}
-	return openText(up.ChatTemplate, src)
+	return openText(up.ChatTemplate, up.Parser, src)
 }

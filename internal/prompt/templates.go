@@ -35,6 +35,16 @@ func (t Templates) pick() (plain, tools string, err error) {
 	return plain, tools, nil
 }
 
+// Source is all templates together.
+func (t Templates) Source() string {
+	var all strings.Builder
+	all.WriteString(t.Default)
+	for _, name := range sortedKeys(t.Named) {
+		all.WriteString("\n" + t.Named[name])
+	}
+	return all.String()
+}
+
 // write reports whether a template holds a token as its own text.
 func (t Templates) write(token string) bool {
 	if strings.Contains(t.Default, token) {
