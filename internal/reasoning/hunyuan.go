@@ -13,6 +13,6 @@ func init() {
 		},
 		choose: inVocabulary,
 		tools:  []string{"<tool_calls>", "<tool_calls:opensource>", "<tool_calls:6124c78e>"},
-		thinks: withEffort,
+		thinks: ifOn,
 	})
 }

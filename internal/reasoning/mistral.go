@@ -8,7 +8,7 @@ func init() {
 		doc:    "[THINK]…[/THINK] where an effort is given (Magistral, Mistral-Small-4; <think> without these tokens)",
 		tags:   []tag{{"[THINK]", "[/THINK]"}, {"<think>", "</think>"}},
 		choose: mistralTags,
-		thinks: withEffort,
+		thinks: ifOn,
 	})
 }
 

@@ -17,15 +17,9 @@ func unlessOff(s reasoning.Start) bool {
 	return on || !given
 }
 
-// ifOn: the model thinks where a switch asks for it.
+// ifOn: the model thinks where a switch asks for it, or where the request gives
+// an effort, which asks for it too.
 func ifOn(s reasoning.Start) bool {
-	on, _ := s.Thinking()
-	return on
-}
-
-// withEffort: the model thinks where the request gives an effort, or a switch
-// asks for it.
-func withEffort(s reasoning.Start) bool {
 	if on, given := s.Thinking(); given {
 		return on
 	}
