@@ -7,9 +7,9 @@ import "github.com/reasond/reasond/api/reasoning"
 type callFormat struct{ name, arguments string }
 
 // callScanner finds tool calls in JSON as it comes. It emits the name without
-// its quotes and the arguments as they stand; all else is structure. It does
-// not judge: what is no JSON has no calls. Arguments ahead of their name
-// belong to no tool and are content.
+// its quotes and the arguments as they stand; all else is structure. From where
+// it is no JSON any more it is content, and so are arguments ahead of their
+// name: they belong to no tool.
 type callScanner struct {
 	format *callFormat
 	state  callState
@@ -36,6 +36,7 @@ const (
 	inNested                  // in an object or array
 	inScalar                  // in a number or a word
 	dueComma                  // behind a value
+	noJSON                    // behind what cannot be
 )
 
 // read scans a piece of JSON and appends the segments that it holds.
@@ -43,16 +44,11 @@ func (c *callScanner) read(dst []reasoning.Segment, in *input, from, to int) []r
 	start := from // of the value at hand, in this piece
 	for p := from; p < to; p++ {
 		switch b := in.at(p); c.state {
-		case noCall:
-			if b == '{' {
-				c.state, c.named = dueKey, false
-			}
-		case dueKey:
-			switch b {
-			case '"':
-				c.state, c.key = inKey, c.key[:0]
-			case '}':
-				c.state = noCall
+		case noJSON:
+			return in.emit(dst, reasoning.Content, p, to)
+		case noCall, dueKey, dueColon, dueComma:
+			if c.structure(b); c.state == noJSON {
+				return in.emit(dst, reasoning.Content, p, to)
 			}
 		case inKey:
 			if b == '"' {
@@ -60,19 +56,15 @@ func (c *callScanner) read(dst []reasoning.Segment, in *input, from, to int) []r
 			} else if len(c.key) < maxHeader {
 				c.key = append(c.key, b)
 			}
-		case dueColon:
-			if b == ':' {
-				c.state = dueValue
-			}
 		case dueValue:
-			start = c.beginValue(b, p)
+			if start = c.beginValue(b, p); c.state == noJSON {
+				return in.emit(dst, reasoning.Content, p, to)
+			}
 		case inScalar:
 			if b == ',' || b == '}' || b == ' ' || b >= '\t' && b <= '\r' {
 				dst = c.endValue(dst, in, start, p)
-				c.next(b)
+				c.structure(b)
 			}
-		case dueComma:
-			c.next(b)
 		default:
 			if c.ends(b) {
 				end := p + 1
@@ -89,13 +81,23 @@ func (c *callScanner) read(dst []reasoning.Segment, in *input, from, to int) []r
 	return dst
 }
 
-// next reads what follows a value.
-func (c *callScanner) next(b byte) {
-	switch b {
-	case ',':
+// structure reads a byte between values.
+func (c *callScanner) structure(b byte) {
+	switch {
+	case b == ' ' || b >= '\t' && b <= '\r':
+	case c.state == noCall && (b == '[' || b == ']' || b == ','):
+	case c.state == noCall && b == '{':
+		c.state, c.named = dueKey, false
+	case c.state == dueKey && b == '"':
+		c.state, c.key = inKey, c.key[:0]
+	case c.state == dueColon && b == ':':
+		c.state = dueValue
+	case c.state == dueComma && b == ',':
 		c.state = dueKey
-	case '}':
+	case (c.state == dueKey || c.state == dueComma) && b == '}':
 		c.state = noCall
+	default:
+		c.state = noJSON
 	}
 }
 
@@ -121,6 +123,9 @@ func (c *callScanner) beginValue(b byte, p int) int {
 		c.state, c.depth = inNested, 1
 	default:
 		c.state = inScalar
+		if b != '-' && (b < '0' || b > '9') && b != 't' && b != 'f' && b != 'n' {
+			c.state, c.emits = noJSON, false
+		}
 	}
 	return p
 }

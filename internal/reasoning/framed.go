@@ -122,12 +122,15 @@ func (m *framed) watch(marks []mark) {
 	m.first = firsts(marks)
 }
 
-// firsts are the bytes that markers begin with. Nearly all begin with "<".
+// firsts are the bytes that markers begin with: one for nearly all sets.
 func firsts(marks []mark) string {
-	set := "<"
+	set := ""
 	for i := range marks {
-		if strings.IndexByte(set, marks[i].text[0]) < 0 {
-			set += marks[i].text[:1]
+		switch first := marks[i].text[:1]; {
+		case set == "":
+			set = first
+		case !strings.Contains(set, first):
+			set += first
 		}
 	}
 	return set

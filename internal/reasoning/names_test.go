@@ -1,7 +1,6 @@
 package reasoning
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -38,11 +37,6 @@ var known = map[string][]string{
 	},
 }
 
-// pending are names of known whose parser is still to come.
-var pending = []string{
-	"hf", "response-template",
-}
-
 func TestNamesOfOtherServersAreKnown(t *testing.T) {
 	if n := len(known["SGLang 0.5.23"]); n != 36 {
 		t.Errorf("SGLang has 36 names, %d are here", n)
@@ -54,12 +48,7 @@ func TestNamesOfOtherServersAreKnown(t *testing.T) {
 		for _, name := range names {
 			hyphens := strings.ReplaceAll(name, "_", "-")
 			want, err := reasoning.Lookup(hyphens)
-			switch isPending := slices.Contains(pending, hyphens); {
-			case isPending && err == nil:
-				t.Errorf("%s is registered: strike it off the pending names", name)
-			case isPending:
-				continue
-			case err != nil:
+			if err != nil {
 				t.Errorf("%s: %v", server, err)
 			}
 			for _, spelling := range []string{name, strings.ReplaceAll(name, "-", "_"), strings.ToUpper(name)} {
