@@ -7,7 +7,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/reasond/reasond/api/reasoning"
 	"github.com/reasond/reasond/internal/bundle"
 	"github.com/reasond/reasond/internal/config"
 )
@@ -55,8 +54,16 @@ func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, 
 	}
 	log.Info("model loaded", "model", b.Name, "architecture", b.Config.Architecture, "context", b.MaxContext,
 		"kv_pages", b.Pages, "backend", b.Backend.Name, "seconds", time.Since(began).Seconds())
-	if b.Parser == nil && !c.NoParser {
-		log.Info("everything is content: --reasoning-parser NAME splits off the reasoning", "names", reasoning.Names())
-	}
+	logParser(log, b)
 	return b, nil
+}
+
+// logParser says which reasoning parser was chosen, or why none was.
+func logParser(log *slog.Logger, b *bundle.Bundle) {
+	switch {
+	case b.Parser != nil:
+		log.Info("reasoning is told from content", "model", b.Name, "parser", b.Parser.Name)
+	case b.NoParser != nil:
+		log.Info("everything is content: --reasoning-parser NAME splits off the reasoning", "model", b.Name, "why", b.NoParser.Error())
+	}
 }

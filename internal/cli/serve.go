@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reasond/reasond/internal/config"
+	"github.com/reasond/reasond/internal/pipeline"
 	"github.com/reasond/reasond/internal/server"
 )
 
@@ -65,6 +66,7 @@ func runServe(ctx context.Context, w world, o config.Serve) (err error) {
 		AnyModelName: o.AnyModelName,
 		APIKeys:      keys, PublicPaths: o.Public, AllowedHosts: o.Hosts,
 		Version: Version(), Logger: log, KeepAlive: keepAlive(o.KeepAlive),
+		Reasoning: answersReasoning(o.Reasoning),
 	})
 	if err != nil {
 		return err
@@ -72,21 +74,25 @@ func runServe(ctx context.Context, w world, o config.Serve) (err error) {
 	// /healthz answers while the model is loaded, and /readyz says that it is.
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ctx, listener) }()
-	model, err := openModel(ctx, w, log, &o.Model, serving{names: o.ServedNames, maxQueue: o.MaxQueue})
+	opened, err := openAll(ctx, w, log, &o)
 	if err != nil {
 		_ = srv.Close()
 		<-served
 		return err
 	}
-	defer func() { err = errors.Join(err, model.Close()) }()
-	if err := srv.Open(model.Model); err != nil {
+	var models []*pipeline.Model
+	for _, b := range opened {
+		defer func() { err = errors.Join(err, b.Close()) }()
+		models = append(models, b.Model)
+	}
+	if err := srv.Open(models...); err != nil {
 		return errors.Join(err, srv.Close(), <-served)
 	}
 	// From here a signal is ours; one that comes earlier simply ends the program.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	announce(w.out, model.Name, listener.Addr(), len(keys) > 0)
+	announce(w.out, models[0].Name, listener.Addr(), len(keys) > 0)
 	return serveUntilSignal(srv, served, signals, o.DrainTimeout, log)
 }
 

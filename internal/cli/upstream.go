@@ -34,6 +34,7 @@ func openAll(ctx context.Context, w world, log *slog.Logger, o *config.Serve) ([
 		}
 		for _, b := range some {
 			log.Info("upstream found", "model", b.Name, "url", t.URL, "kind", up.Kind, "context", b.MaxContext)
+			logParser(log, b)
 		}
 		all = append(all, some...)
 	}
@@ -48,8 +49,8 @@ func readUpstream(ctx context.Context, w world, log *slog.Logger, o *config.Serv
 	up := bundle.Upstream{
 		Kind: o.Upstream.Kind, APIKey: o.Upstream.APIKey, TemplateKwargs: o.Model.TemplateKwargs, MaxModelLen: o.Model.MaxModelLen,
 	}
-	if o.Model.EnableReasoning && o.Model.Parser != "none" {
-		up.Parser = o.Model.Parser
+	if up.Parser = o.Model.Parser; !o.Model.EnableReasoning {
+		up.Parser = bundle.NoParser
 	}
 	if o.Upstream.Mode != "completions" {
 		return up, nil

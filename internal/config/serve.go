@@ -14,8 +14,9 @@ import (
 
 // Serve is what `reasond serve` is told. DefaultServe holds the defaults.
 type Serve struct {
-	Model    Model
-	Upstream Upstream
+	Model     Model
+	Upstream  Upstream
+	Reasoning Reasoning
 
 	TensorParallel int // devices that share each layer
 
@@ -69,6 +70,7 @@ func DefaultServe() Serve {
 	return Serve{
 		Model:          DefaultModel(),
 		Upstream:       Upstream{Kind: "openai", Mode: "chat"},
+		Reasoning:      DefaultReasoning(),
 		TensorParallel: 1,
 		Host:           "127.0.0.1", Port: 8000,
 		MaxQueue:     256,
@@ -85,7 +87,7 @@ func (m *Model) AddFlags(f *Flags) {
 	f.Var(Int(&m.MaxModelLen, "tokens", 1, math.MaxInt32), "max-model-len", "c", "longest prompt and answer together (default: the model's)", "context-length", "ctx-size", "session-len", "max-seq-len")
 	f.Var(String(&m.ChatTemplate), "chat-template", "", "file with a Jinja template instead of the model's own", "chat-template-file")
 	f.Var(Object(&m.TemplateKwargs), "default-chat-template-kwargs", "", "template options of requests that set none, as a JSON object", "chat-template-kwargs")
-	f.Var(String(&m.Parser), "reasoning-parser", "", "how reasoning is told from content, such as qwen3 or deepseek-r1 (default: the built-in model's own, else none)")
+	f.Var(String(&m.Parser), "reasoning-parser", "", "how reasoning is told from content, such as qwen3 or deepseek-r1; auto: what the chat template shows; none: all is content (default: auto if that is certain)")
 	f.Hidden(Bool(&m.EnableReasoning), "enable-reasoning", "accepted for old command lines; =false switches the parser off")
 	f.Var(Int(&m.Threads, "n", 1, 4096), "threads", "t", "CPU threads (default: the machine's cores)")
 	f.Var(Int(&m.MaxSeqs, "n", 1, 1<<16), "max-num-seqs", "", "choices computed in one step", "max-running-requests", "np", "parallel", "max-batch-size")
@@ -107,6 +109,7 @@ func (s *Serve) AddFlags(f *Flags) {
 	f.Var(List(&s.ServedNames, "name"), "served-model-name", "", "name in requests and answers; may be repeated", "alias")
 	f.Var(Bool(&s.AnyModelName), "any-model-name", "", "answer whatever model name a request gives")
 	s.Model.AddFlags(f)
+	s.Reasoning.AddFlags(f)
 	s.Upstream.AddFlags(f)
 	f.Var(Int(&s.TensorParallel, "n", 1, 4096), "tensor-parallel-size", "", "devices that share each layer", "tp", "tp-size")
 	f.Var(List(&s.Public, "path"), "public", "", "path that needs no key, such as /metrics; may be repeated")
