@@ -120,7 +120,7 @@ var signs = []sign{
 	// and whether the prompt always opens one.
 	{parser: "nemotron-v3", has: []string{chatML, "<think>", "</think>", "truncate_history_thinking"}, lacks: answerTags},
 	{parser: "olmo3", has: []string{chatML, "<think>", "<function_calls>", "<functions>"}, lacks: answerTags},
-	{parser: "step3p5", has: []string{chatML, opensAlways, "</think>", "<tool_call>\n<function=", "tool_response\n"}, lacks: append([]string{"enable_thinking"}, notPlainChatML...)},
+	{parser: "step3p5", has: []string{chatML, opensAlways, "</think>", "reasoning_content", "<tool_call>\n<function=", chatML + "tool_response\n"}, lacks: append([]string{"enable_thinking"}, notPlainChatML...)},
 	{parser: "qwen3-thinking", has: []string{chatML, opensAlways, "</think>", "reasoning_content", "<tool_call>"}, lacks: append([]string{"enable_thinking", chatML + "tool_response\n"}, notPlainChatML...)},
 	{parser: "qwen3", has: []string{chatML, "<think>", "</think>", "enable_thinking", "reasoning_content"}, lacks: notPlainChatML},
 	{parser: "qwen3", has: []string{chatML, "<think>", "</think>", "enable_thinking"}, lacks: append([]string{opensAlways}, notPlainChatML...)},
