@@ -182,3 +182,51 @@ func TestAResponseTemplateIsTheParser(t *testing.T) {
 		t.Errorf("a model without: %v", err)
 	}
 }
+
+// What the trial would see in parsers that are wrong in one way each.
+func TestTheTrialSeesWhatIsWrong(t *testing.T) {
+	const asked = `{% for m in messages %}<|im_start|>{{ m.role }}: {{ m.content }}<|im_end|>{% endfor %}<|im_start|>assistant: `
+	lookup := func(name string) reasoning.Descriptor {
+		d, err := reasoning.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	qwen3, kimi, always := lookup("qwen3"), lookup("kimi"), lookup("qwen3-thinking")
+	for _, c := range []struct {
+		name, template string
+		wrong          func(reasoning.Start) reasoning.Parser
+	}{
+		{"does not know its own markers", asked + "<think>", kimi.New},
+		{"thinks though no thought is open", asked, func(reasoning.Start) reasoning.Parser { return always.New(reasoning.Start{Open: reasoning.OpenYes}) }},
+		{"does not think though one is open", asked + "<think>", func(reasoning.Start) reasoning.Parser { return qwen3.New(reasoning.Start{Open: reasoning.OpenNo}) }},
+		{"loses content", asked, func(s reasoning.Start) reasoning.Parser { return deaf{qwen3.New(s)} }},
+	} {
+		r, err := prompt.NewRenderer(prompt.Config{Templates: prompt.Templates{Default: c.template}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if err := try(r, qwen3); err != nil {
+			t.Errorf("%s: the right one fails: %v", c.name, err)
+		}
+		d := qwen3
+		d.New = c.wrong
+		if err := try(r, d); err == nil {
+			t.Errorf("a parser that %s passes", c.name)
+		}
+	}
+}
+
+// deaf is a parser that leaves content out.
+type deaf struct{ reasoning.Parser }
+
+func (p deaf) Feed(dst []reasoning.Segment, text string) []reasoning.Segment {
+	for _, s := range p.Parser.Feed(nil, text) {
+		if s.Kind == reasoning.Reasoning {
+			dst = append(dst, s)
+		}
+	}
+	return dst
+}
