@@ -4,13 +4,13 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -75,17 +75,25 @@ func TestClientsThatGoAwayHurtNobody(t *testing.T) {
 	const clients = 32
 	alone := make([]string, clients)
 	for i := range alone {
-		events, err := p.stream(words(i, 60), func() {})
-		if err != nil {
-			t.Fatal(err)
+		if i%2 == 1 {
+			events, err := p.stream(words(i, 60), func() {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			alone[i] = content(events)
 		}
-		alone[i] = content(events)
 	}
 	var all sync.WaitGroup
+	var early, late atomic.Int32
 	for i := range clients {
 		all.Go(func() {
 			if i%2 == 0 {
-				leave(t, p, words(i, 60), time.Duration(rand.IntN(300))*time.Millisecond)
+				// Prompts that no cache holds, so that there is a prefill to leave in.
+				if leave(t, p, words(32+i, 60), rand.IntN(100), i%4/2*(1+rand.IntN(50))) {
+					late.Add(1)
+				} else {
+					early.Add(1)
+				}
 				return
 			}
 			events, err := p.stream(words(i, 60), func() {})
@@ -103,18 +111,69 @@ func TestClientsThatGoAwayHurtNobody(t *testing.T) {
 	all.Wait()
 	p.idle()
 	p.answers()
+	t.Logf("%d left before their answer began, %d in it", early.Load(), late.Load())
+	if late.Load() < clients/4 {
+		t.Errorf("only %d left in their answer", late.Load())
+	}
 }
 
-// leave asks and goes away after a while.
-func leave(t *testing.T, p *process, body string, after time.Duration) {
-	ctx, cancel := context.WithTimeout(t.Context(), after)
+// leave asks and goes away: after some milliseconds, or if events is over 0 after
+// that many events. It reports whether the answer had begun.
+func leave(t *testing.T, p *process, body string, milliseconds, events int) (begun bool) {
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	if events == 0 {
+		defer time.AfterFunc(time.Duration(milliseconds)*time.Millisecond, cancel).Stop()
+	}
 	res, err := p.post(ctx, body)
 	if err != nil {
-		return // it left before the answer began
+		return false
 	}
 	defer res.Body.Close()
-	_, _ = io.Copy(io.Discard, res.Body)
+	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+		if !strings.HasPrefix(lines.Text(), "data: ") {
+			continue
+		}
+		if events--; events == 0 {
+			break
+		}
+	}
+	return true
+}
+
+// A client that goes away while its prompt is computed ends that computation.
+func TestAPromptWhoseClientHasGoneIsNotComputed(t *testing.T) {
+	p := start(t, "--max-num-batched-tokens", "4")
+	cut := 0
+	computed := func() float64 { return p.metrics()["reasond_prefill_tokens_total"] }
+	for i := range 5 {
+		before := p.idle()
+		ctx, cancel := context.WithCancel(t.Context())
+		left := make(chan struct{})
+		go func() {
+			defer close(left)
+			if res, err := p.post(ctx, words(200+i, 5)); err == nil {
+				res.Body.Close()
+			}
+		}()
+		for limit := time.Now().Add(10 * time.Second); computed() == before["reasond_prefill_tokens_total"]; {
+			if time.Now().After(limit) {
+				t.Fatal("the prompt is not computed")
+			}
+		}
+		cancel()
+		<-left
+		after := p.idle()
+		grown := func(name string) float64 { return after[name] - before[name] }
+		t.Logf("%v of %v rows", grown("reasond_prefill_tokens_total"), grown("reasond_prompt_tokens_total"))
+		if grown("reasond_prefill_tokens_total") < grown("reasond_prompt_tokens_total")/2 {
+			cut++
+		}
+	}
+	if cut == 0 { // on a busy machine one or the other may be too fast for the test
+		t.Error("all prompts were computed after their clients had gone")
+	}
+	p.answers()
 }
 
 // content is all text of a stream, reasoning first.
