@@ -61,7 +61,7 @@ func (b *batch) run(ctx context.Context, in io.Reader, out io.Writer) error {
 	return reading // set before order was closed
 }
 
-// read makes tasks of the lines. Each is in order before it is done.
+// read makes tasks of the lines.
 func (b *batch) read(ctx context.Context, in io.Reader, todo, order chan<- *task) error {
 	lines := bufio.NewReaderSize(in, 1<<16)
 	var skipped int64

@@ -55,6 +55,14 @@ func TestParseReadsEveryForm(t *testing.T) {
 }
 
 func TestParseShowsWhereStatesChange(t *testing.T) {
+	const twice = "" +
+		"OFFSET  STATE      BYTES  MARKER\n" +
+		"7       reasoning  1      \"<think>\"\n" +
+		"15      reasoning  1      \"<think>\"\n" +
+		"24      end               \"</think>\"\n"
+	if code, out, _ := invoke(t, "<think>\n<think>a</think>", "parse", "--reasoning-parser", "deepseek-r1", "--explain"); code != exitOK || out != twice {
+		t.Errorf("a thought with a gap: exit %d\n%s", code, out)
+	}
 	for _, c := range []struct{ flag, want string }{
 		{"--explain", "" +
 			"OFFSET  STATE      BYTES  MARKER\n" +

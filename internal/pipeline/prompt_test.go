@@ -10,6 +10,7 @@ import (
 
 	"github.com/reasond/reasond/internal/engine/scripted"
 	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/tokenizer"
 )
 
 // A chat, its text and its ids are three ways to say one prompt: the engine is
@@ -60,6 +61,32 @@ func TestARawPromptMayLeaveAThoughtOpen(t *testing.T) {
 		req.Chat, req.Prompt = llm.Chat{}, &llm.Prompt{Text: text}
 		if got := run(t, m, req)[0]; got.reasoning+"|"+got.content != want {
 			t.Errorf("after %q: %q | %q, want %q", text, got.reasoning, got.content, want)
+		}
+	}
+}
+
+// sentencePiece puts a space before a text's first word, and takes it away again.
+const sentencePiece = `{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],
+ "normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},
+ "pre_tokenizer":null,"post_processor":null,
+ "decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]},
+ "model":{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":true,"byte_fallback":true,"vocab":{"▁":0,"a":1,"b":2},"merges":[]}}`
+
+// An answer's first space is the tokenizer's; that of a text which goes on from
+// a prompt is the text's.
+func TestWhatGoesOnFromAPromptKeepsItsSpace(t *testing.T) {
+	m := newModel(t, "", scripted.Config{Script: func(*llm.Request, int) []scripted.Step { return scripted.IDs([]int32{0, 1})(nil, 0) }})
+	tok, err := tokenizer.New([]byte(sentencePiece), tokenizer.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tok.Close() })
+	m.Tokenizer = tok
+	for _, p := range []*llm.Prompt{{Text: "b"}, {IDs: []int32{0, 2}}} {
+		req := request()
+		req.Prompt = p
+		if got := run(t, m, req)[0]; got.content != " a" {
+			t.Errorf("after %+v: %q", p, got.content)
 		}
 	}
 }
