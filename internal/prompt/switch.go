@@ -54,6 +54,9 @@ func equal(raw json.RawMessage, want string) bool {
 // Or fills in what w does not say from another wish that has less weight. An
 // effort says that there is to be a thought, unless w says otherwise.
 func (w Wish) Or(other Wish) Wish {
+	if on, given := w.On(); given {
+		w.Think = &on
+	}
 	if contrary := w.Think != nil && *w.Think && other.Effort == efforts[0]; w.Effort == "" && !contrary {
 		w.Effort = other.Effort
 	}
