@@ -46,13 +46,35 @@ type ChunkChoice struct {
 	MatchedStop  *MatchedStop `json:"matched_stop"`
 }
 
+// Completion is the answer of POST /v1/completions, and each event of its
+// stream. Every member is always present. Usage is null in events but the last,
+// whose Choices are empty.
+type Completion struct {
+	ID      string       `json:"id"`     // cmpl-…
+	Object  string       `json:"object"` // text_completion
+	Created int64        `json:"created"`
+	Model   string       `json:"model"`
+	Choices []TextChoice `json:"choices"`
+	Usage   *Usage       `json:"usage"`
+}
+
+// TextChoice is one whole text, or what an event adds to it: some text or its
+// end, never both.
+type TextChoice struct {
+	Index        int          `json:"index"` // choices of the first prompt come first
+	Text         string       `json:"text"`
+	Logprobs     *struct{}    `json:"logprobs"`
+	FinishReason *string      `json:"finish_reason"`
+	MatchedStop  *MatchedStop `json:"matched_stop"`
+}
+
 // Delta is a piece of a message; texts are never empty strings.
 type Delta struct {
-	Role             *string    `json:"role"`
-	Content          *string    `json:"content"`
-	ReasoningContent *string    `json:"reasoning_content"`
-	Reasoning        *string    `json:"reasoning"`
-	ToolCalls        []ToolCall `json:"tool_calls"`
+	Role             *string           `json:"role"`
+	Content          *string           `json:"content"`
+	ReasoningContent *string           `json:"reasoning_content"`
+	Reasoning        *string           `json:"reasoning"`
+	ToolCalls        []json.RawMessage `json:"tool_calls"`
 }
 
 // MatchedStop is what ended a choice: a token's id, written as a number, or a

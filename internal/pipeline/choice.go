@@ -36,7 +36,7 @@ type textRun struct{ start, end int }
 
 func (m *Model) newChoice(i int, req *Request, start reasoning.Start) *choice {
 	c := &choice{index: i, req: req, parser: &plain{}}
-	if m.Parser != nil {
+	if m.Parser != nil && !req.NoParser {
 		c.parser = m.Parser.New(start)
 	}
 	if m.Tokenizer != nil {

@@ -40,6 +40,8 @@ type Request struct {
 	// Prompt takes the chat's place where it is not nil: ids as they are, or a
 	// text as it is, in which control tokens are control tokens.
 	Prompt *llm.Prompt
+	// BareText encodes a text prompt without what the model wants around a text.
+	BareText bool
 	// Think, Effort and Adaptive say whether and how hard to think, however the
 	// request spelt it; Chat.Kwargs win. nil and "": not said.
 	Think    *bool
@@ -53,6 +55,7 @@ type Request struct {
 	// IncludeStop keeps a matched stop string in the content.
 	IncludeStop       bool
 	SeparateReasoning bool
+	NoParser          bool    // all is content: no thought is looked for, and stop strings match anywhere
 	RawContent        bool    // content is all that the model wrote, markers included, as without SeparateReasoning
 	DropReasoning     bool    // the thought is found and counted, but not handed out
 	StreamReasoning   bool    // false: one reasoning event, when the block ends

@@ -72,7 +72,7 @@ func (m *Model) tokens(req *Request) (ids []int32, plain bool, open reasoning.Op
 		return ids, false, m.Renderer.ReasoningOpen(m.Tokenizer.Vocab().Decode(ids, false), m.markers()), nil
 	}
 	text := req.Prompt.Text
-	ids, err = m.encode(req.promptField(), text, func() ([]int32, error) { return m.Tokenizer.EncodeRaw(text, nil) })
+	ids, err = m.Tokens(text, !req.BareText)
 	if err == nil && len(ids) == 0 {
 		err = errNoPrompt
 	}

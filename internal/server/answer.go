@@ -9,17 +9,18 @@ import (
 	"github.com/reasond/reasond/api/openai"
 	"github.com/reasond/reasond/internal/llm"
 	"github.com/reasond/reasond/internal/metrics"
-	"github.com/reasond/reasond/internal/pipeline"
 )
 
 // chat is one accepted request on its way to an answer of either form.
 type chat struct {
 	x        *exchange
 	n        int // choices
+	each     int // of these, to one prompt
+	shape    shape
 	streamed bool
 	counted  bool // include_usage
 	field    Field
-	run      *pipeline.Run
+	run      source
 	feed     feed
 	observed *metrics.Generation
 	usage    llm.Usage // of the choices that have ended
@@ -41,9 +42,9 @@ func (c *chat) end() {
 func (c *chat) finished(e llm.Event) error {
 	c.observed.Finished(e.Finish.Reason)
 	if u := e.Usage; u != nil {
-		// The choices share one prompt; the first says how much of it was cached.
-		if c.usage.Prompt = u.Prompt; e.Choice == 0 {
-			c.usage.Cached = u.Cached
+		// Choices share a prompt; the first of them says how much of it was cached.
+		if c.usage.Prompt = c.run.PromptTokens(); e.Choice%c.each == 0 {
+			c.usage.Cached += u.Cached
 		}
 		c.usage.Completion += u.Completion
 		c.usage.Reasoning += u.Reasoning
@@ -73,6 +74,7 @@ func matchedStop(f *llm.Finish) *openai.MatchedStop {
 type reply struct {
 	reasoning, content strings.Builder
 	finish             llm.Finish
+	calls              []openai.ToolCall
 	thought            bool // it reasoned, shown or not
 }
 
@@ -85,13 +87,26 @@ func (c *chat) whole() error {
 	return err
 }
 
-// answer folds the events of all choices.
+// answer is a chat's.
 func (c *chat) answer() (*openai.ChatCompletion, error) {
+	replies, err := c.replies()
+	if err != nil {
+		return nil, err
+	}
+	answer := &openai.ChatCompletion{ID: c.id, Object: "chat.completion", Created: c.created, Model: c.model, Usage: wireUsage(c.usage)}
+	for i := range replies {
+		answer.Choices = append(answer.Choices, replies[i].choice(i, c.field))
+	}
+	return answer, nil
+}
+
+// replies folds the events of all choices.
+func (c *chat) replies() ([]reply, error) {
 	replies := make([]reply, c.n)
 	for {
 		events, err := c.feed.next()
 		if errors.Is(err, io.EOF) {
-			break
+			return replies, nil
 		}
 		if err != nil {
 			return nil, err
@@ -105,11 +120,6 @@ func (c *chat) answer() (*openai.ChatCompletion, error) {
 			c.observed.Text()
 		}
 	}
-	answer := &openai.ChatCompletion{ID: c.id, Object: "chat.completion", Created: c.created, Model: c.model, Usage: wireUsage(c.usage)}
-	for i := range replies {
-		answer.Choices = append(answer.Choices, replies[i].choice(i, c.field))
-	}
-	return answer, nil
 }
 
 func (c *chat) fold(r *reply, e llm.Event) error {
@@ -118,6 +128,10 @@ func (c *chat) fold(r *reply, e llm.Event) error {
 		r.reasoning.WriteString(e.Text)
 	case llm.EventContent:
 		r.content.WriteString(e.Text)
+	case llm.EventToolCall:
+		var err error
+		r.calls, err = addCall(r.calls, e.Text)
+		return err
 	case llm.EventFinish:
 		r.finish = *e.Finish
 		r.thought = e.Usage != nil && e.Usage.Reasoning > 0
@@ -129,11 +143,11 @@ func (c *chat) fold(r *reply, e llm.Event) error {
 // choice is the reply as the wire has it: content is null where there is only
 // reasoning.
 func (r *reply) choice(i int, field Field) openai.Choice {
-	message := openai.ReplyMessage{Role: "assistant"}
+	message := openai.ReplyMessage{Role: "assistant", ToolCalls: r.calls}
 	if text := r.reasoning.String(); text != "" {
 		message.ReasoningContent, message.Reasoning = field.texts(&text)
 	}
-	if text := r.content.String(); text != "" || !r.thought && r.reasoning.Len() == 0 {
+	if text := r.content.String(); text != "" || !r.thought && r.reasoning.Len() == 0 && r.calls == nil {
 		message.Content = &text
 	}
 	return openai.Choice{Index: i, Message: message, FinishReason: string(r.finish.Reason), MatchedStop: matchedStop(&r.finish)}

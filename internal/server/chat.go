@@ -69,22 +69,50 @@ func (s *Server) beginChat(ctx context.Context, x *exchange, wire *openai.ChatRe
 
 // begin takes a request to the engine; wire says in which form it is answered.
 func (s *Server) begin(ctx context.Context, x *exchange, id string, m *pipeline.Model, req *pipeline.Request, wire *openai.ChatRequest) (*chat, error) {
+	return s.beginAll(ctx, x, id, m, []*pipeline.Request{req}, wire)
+}
+
+// beginAll takes requests of wire.N choices each to the engine, to be answered
+// as one. If one of them is refused none runs.
+func (s *Server) beginAll(ctx context.Context, x *exchange, id string, m *pipeline.Model, reqs []*pipeline.Request, wire *openai.ChatRequest) (*chat, error) {
 	if stalled(m) {
 		return nil, errStalled
 	}
 	observed := s.metrics.Generation(m.Name)
-	run, err := s.start(ctx, m, req)
+	run, err := s.startAll(ctx, m, reqs)
 	if err != nil {
 		return nil, err
 	}
 	x.note(slog.String("model", clip(m.Name, 64)), slog.String("answer", id), slog.Bool("stream", wire.Stream))
-	return &chat{
+	c := &chat{
 		x: x, run: run, observed: observed,
 		field: s.cfg.Reasoning.Field,
-		n:     wire.N, streamed: wire.Stream, counted: wire.StreamOptions != nil && wire.StreamOptions.IncludeUsage,
+		n:     len(reqs) * wire.N, each: wire.N,
+		streamed: wire.Stream, counted: wire.StreamOptions != nil && wire.StreamOptions.IncludeUsage,
 		feed: feed{ctx: ctx, run: run, model: m, keepAlive: s.cfg.KeepAlive, last: time.Now()},
 		id:   id, model: m.Name, created: time.Now().Unix(),
-	}, nil
+	}
+	c.shape = chatShape{id: id, model: m.Name, created: c.created, field: c.field}
+	return c, nil
+}
+
+// startAll starts every request or none.
+func (s *Server) startAll(ctx context.Context, m *pipeline.Model, reqs []*pipeline.Request) (source, error) {
+	var runs []*pipeline.Run
+	for i, req := range reqs {
+		run, err := s.start(ctx, m, req)
+		if err != nil {
+			for _, r := range runs {
+				r.Close()
+			}
+			return nil, atPrompt(err, i, len(reqs))
+		}
+		runs = append(runs, run)
+	}
+	if len(runs) == 1 {
+		return runs[0], nil
+	}
+	return pipeline.Join(runs), nil
 }
 
 // start renders, encodes and submits. Rendering and encoding are native calls

@@ -9,11 +9,19 @@ import (
 	"github.com/reasond/reasond/internal/pipeline"
 )
 
+// source is what events come from: a pipeline.Run or a pipeline.Batch.
+type source interface {
+	Next(ctx context.Context) ([]llm.Event, error)
+	PromptTokens() int
+	Usage(choice int) llm.Usage
+	Close()
+}
+
 // feed is a run's events with a clock: a stream that is silent needs a sign of
 // life, and an engine that is stuck must not take its requests along.
 type feed struct {
 	ctx       context.Context // ends when the client goes or the drain limit is reached
-	run       *pipeline.Run
+	run       source
 	model     *pipeline.Model
 	keepAlive time.Duration // the longest silence
 	last      time.Time     // when next returned last

@@ -127,7 +127,7 @@ func TestRoutesAnswer(t *testing.T) {
 		{"GET", "/healthz", 200, ""}, {"HEAD", "/healthz", 200, ""}, {"GET", "/readyz", 200, ""}, {"GET", "/health", 200, ""}, {"GET", "/version", 200, ""}, {"GET", "/metrics", 200, ""},
 		{"GET", "/v1/models", 200, ""}, {"HEAD", "/v1/models", 200, ""}, {"GET", "/", 404, ""}, {"GET", "/v1", 404, ""}, {"GET", "/v1/models/../models", 404, ""},
 		{"GET", "/v1/chat/completions", 405, "POST"}, {"PUT", "/v1/chat/completions", 405, "POST"}, {"POST", "/v1/models", 405, "GET HEAD"}, {"DELETE", "/v1/models/tiny", 405, "GET HEAD"}, {"POST", "/healthz", 404, ""},
-		{"POST", "/v1/chat/completions/", 404, ""}, {"POST", "/v1/completions", 404, ""},
+		{"POST", "/v1/chat/completions/", 404, ""}, {"GET", "/v1/completions", 405, "POST"},
 	} {
 		r := f.do(t, c.method, c.path, "")
 		if r.status != c.status || strings.Join(r.header.Values("Allow"), " ") != c.allow {

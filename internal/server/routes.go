@@ -32,6 +32,7 @@ func (s *Server) routes() http.Handler {
 		}
 	}
 	post(s.chatCompletions, "/v1/chat/completions")
+	post(s.inside(s.completions), "/v1/completions")
 	post(s.inside(s.generate), "/generate")
 	post(s.inside(s.separateReasoning), "/separate_reasoning")
 	post(s.inside(s.tokenize), "/tokenize", "/v1/tokenize")

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 
@@ -10,7 +11,15 @@ import (
 
 var assistant = "assistant"
 
-// stream sends the answer event by event: each choice's role, its pieces, its
+// shape gives the events of a stream their form on the wire.
+type shape interface {
+	// begin is what a stream of n choices begins with.
+	begin(n int) []any
+	chunk(e llm.Event) any
+	usage(u openai.Usage) any
+}
+
+// stream sends the answer event by event: each choice's beginning, its pieces, its
 // finish; then the usage if asked for, and [DONE]. The header goes out with the
 // first of them, so that an error before it still has its status; after it an
 // error is an event, and no [DONE] follows.
@@ -40,7 +49,7 @@ func (c *chat) send(events []llm.Event) error {
 		if err := c.open(); err != nil {
 			return err
 		}
-		if err := c.write([]openai.ChunkChoice{c.chunk(e)}, nil); err != nil {
+		if err := c.write(c.shape.chunk(e)); err != nil {
 			return err
 		}
 	}
@@ -57,14 +66,14 @@ func (c *chat) send(events []llm.Event) error {
 	return gone(c.x.w.FlushError())
 }
 
-// open begins the stream with the choices' roles, once.
+// open begins the stream, once.
 func (c *chat) open() error {
 	if c.x.w.wrote() {
 		return nil
 	}
 	beginEvents(c.x.w)
-	for i := range c.n {
-		if err := c.write([]openai.ChunkChoice{{Index: i, Delta: openai.Delta{Role: &assistant}}}, nil); err != nil {
+	for _, chunk := range c.shape.begin(c.n) {
+		if err := c.write(chunk); err != nil {
 			return err
 		}
 	}
@@ -73,8 +82,7 @@ func (c *chat) open() error {
 
 func (c *chat) closeStream() error {
 	if c.counted {
-		usage := wireUsage(c.usage)
-		if err := c.write([]openai.ChunkChoice{}, &usage); err != nil {
+		if err := c.write(c.shape.usage(wireUsage(c.usage))); err != nil {
 			return err
 		}
 	}
@@ -84,10 +92,8 @@ func (c *chat) closeStream() error {
 	return gone(c.x.w.FlushError())
 }
 
-func (c *chat) write(choices []openai.ChunkChoice, usage *openai.Usage) error {
-	data, err := marshal(openai.ChatCompletionChunk{
-		ID: c.id, Object: "chat.completion.chunk", Created: c.created, Model: c.model, Choices: choices, Usage: usage,
-	})
+func (c *chat) write(chunk any) error {
+	data, err := marshal(chunk)
 	if err != nil {
 		panic(err) // our own types
 	}
@@ -102,13 +108,43 @@ func gone(err error) error {
 	return &llm.Error{Kind: llm.Cancelled, Message: "the client does not take the stream", Err: err}
 }
 
-func (c *chat) chunk(e llm.Event) openai.ChunkChoice {
+// chatShape is a chat's stream: each choice's role first.
+type chatShape struct {
+	id, model string
+	created   int64
+	field     Field
+}
+
+func (s chatShape) begin(n int) []any {
+	roles := make([]any, n)
+	for i := range roles {
+		roles[i] = s.frame(nil, openai.ChunkChoice{Index: i, Delta: openai.Delta{Role: &assistant}})
+	}
+	return roles
+}
+
+func (s chatShape) usage(u openai.Usage) any { return s.frame(&u) }
+
+func (s chatShape) frame(usage *openai.Usage, choices ...openai.ChunkChoice) openai.ChatCompletionChunk {
+	if choices == nil {
+		choices = []openai.ChunkChoice{}
+	}
+	return openai.ChatCompletionChunk{
+		ID: s.id, Object: "chat.completion.chunk", Created: s.created, Model: s.model, Choices: choices, Usage: usage,
+	}
+}
+
+func (s chatShape) chunk(e llm.Event) any { return s.frame(nil, s.choice(e)) }
+
+func (s chatShape) choice(e llm.Event) openai.ChunkChoice {
 	choice := openai.ChunkChoice{Index: e.Choice}
 	switch e.Kind {
 	case llm.EventReasoning:
-		choice.Delta.ReasoningContent, choice.Delta.Reasoning = c.field.texts(&e.Text)
+		choice.Delta.ReasoningContent, choice.Delta.Reasoning = s.field.texts(&e.Text)
 	case llm.EventContent:
 		choice.Delta.Content = &e.Text
+	case llm.EventToolCall:
+		choice.Delta.ToolCalls = []json.RawMessage{json.RawMessage(e.Text)}
 	case llm.EventFinish:
 		reason := string(e.Finish.Reason)
 		choice.FinishReason, choice.MatchedStop = &reason, matchedStop(e.Finish)

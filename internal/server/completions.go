@@ -1,0 +1,122 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/reasond/reasond/api/openai"
+	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/pipeline"
+)
+
+// completions is POST /v1/completions: prompts as they are go on as the text
+// that the model writes. No thought is told apart in it, and stop strings match
+// anywhere.
+func (s *Server) completions(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	c, err := s.startCompletion(ctx, w, r)
+	if err != nil {
+		return err
+	}
+	defer c.end()
+	if c.streamed {
+		return c.stream()
+	}
+	return c.whole()
+}
+
+func (s *Server) startCompletion(ctx context.Context, w http.ResponseWriter, r *http.Request) (*completion, error) {
+	wire, err := decoded(s, w, r, openai.DecodeCompletion)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.model(wire.Model)
+	if err != nil {
+		return nil, err
+	}
+	id := wire.RequestID
+	if id == "" {
+		id = rand.Text()
+	}
+	x := exchangeOf(r.Context())
+	c, err := s.beginAll(ctx, x, "cmpl-"+id, m, completionRequests(m, wire, x.tenant), &wire.ChatRequest)
+	if err != nil {
+		return nil, err
+	}
+	c.shape = textShape{id: c.id, model: c.model, created: c.created}
+	return &completion{c}, nil
+}
+
+// completionRequests are the requests of the prompts. All have the seed of the
+// one that asked.
+func completionRequests(m *pipeline.Model, wire *openai.CompletionRequest, tenant string) []*pipeline.Request {
+	reqs := make([]*pipeline.Request, len(wire.Prompts))
+	for i, p := range wire.Prompts {
+		req := chatRequest(m, &wire.ChatRequest, tenant)
+		req.Prompt = &llm.Prompt{Text: p.Text, IDs: p.IDs}
+		req.BareText, req.NoParser = wire.BareText, true
+		req.UsualTokens = openai.UsualMaxTokens
+		reqs[i] = req
+	}
+	return reqs
+}
+
+// atPrompt says at which of several prompts an error is.
+func atPrompt(err error, i, n int) error {
+	var e *llm.Error
+	if n == 1 || !errors.As(err, &e) || e.Param != "prompt" {
+		return err
+	}
+	at := *e
+	at.Param = fmt.Sprintf("prompt[%d]", i)
+	return &at
+}
+
+// completion is one accepted request on its way to an answer of either form.
+type completion struct{ *chat }
+
+// whole sends the answer in one piece.
+func (c *completion) whole() error {
+	replies, err := c.replies()
+	if err != nil {
+		return err
+	}
+	usage := wireUsage(c.usage)
+	answer := openai.Completion{ID: c.id, Object: textObject, Created: c.created, Model: c.model, Usage: &usage}
+	for i := range replies {
+		fin := &replies[i].finish
+		reason := string(fin.Reason)
+		answer.Choices = append(answer.Choices, openai.TextChoice{
+			Index: i, Text: replies[i].content.String(), FinishReason: &reason, MatchedStop: matchedStop(fin),
+		})
+	}
+	writeJSON(c.x.w, answer)
+	return nil
+}
+
+const textObject = "text_completion"
+
+// textShape is a completion's stream.
+type textShape struct {
+	id, model string
+	created   int64
+}
+
+func (s textShape) begin(int) []any { return nil }
+
+func (s textShape) usage(u openai.Usage) any { return s.frame(&u, []openai.TextChoice{}) }
+
+func (s textShape) frame(usage *openai.Usage, choices []openai.TextChoice) openai.Completion {
+	return openai.Completion{ID: s.id, Object: textObject, Created: s.created, Model: s.model, Choices: choices, Usage: usage}
+}
+
+func (s textShape) chunk(e llm.Event) any {
+	choice := openai.TextChoice{Index: e.Choice, Text: e.Text}
+	if e.Kind == llm.EventFinish {
+		reason := string(e.Finish.Reason)
+		choice.FinishReason, choice.MatchedStop = &reason, matchedStop(e.Finish)
+	}
+	return s.frame(nil, []openai.TextChoice{choice})
+}
