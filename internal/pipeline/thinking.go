@@ -50,9 +50,6 @@ func (m *Model) start(req *Request, open reasoning.Open) reasoning.Start {
 			s.Switches[name] = on
 		}
 	}
-	if on, given := m.wish(req).On(); given {
-		s.Switches["enable_thinking"], s.Switches["thinking"] = on, on
-	}
 	if json.Unmarshal(kwargs[prompt.EffortName], &s.Effort) != nil {
 		s.Effort = req.Effort // a number, which is the template's own
 	}
