@@ -82,6 +82,9 @@ func (c *choice) accept(d llm.Delta) (match string, stopped bool) {
 func (c *choice) upstream(d llm.Delta) {
 	switch d.Channel {
 	case llm.ChannelRaw:
+		for range max(d.Tokens, 1) { // where in the text each of them ends is not known
+			c.tokens = append(c.tokens, c.rawStart+len(c.raw)+len(d.Text))
+		}
 		c.feed(d.Text)
 	case llm.ChannelReasoning:
 		c.reasoned += max(d.Tokens, 1)
