@@ -54,7 +54,7 @@ func (d *Reasoning) apply(r *openai.ChatRequest) {
 		r.DropReasoning = d.Drop && !r.Given.Separate
 	}
 	if !r.Given.Separate && !r.DropReasoning {
-		r.SeparateReasoning, r.RawContent = !d.InLine, d.Legacy && !d.InLine
+		r.SeparateReasoning, r.RawContent = !d.InLine, d.Legacy
 	}
 }
 

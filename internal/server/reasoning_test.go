@@ -61,6 +61,8 @@ func TestReasoningGoesWhereTheRequestOrTheServerSays(t *testing.T) {
 		{"server legacy, request apart", Reasoning{Legacy: true}, `"reasoning_format":"deepseek"`, apart, inside},
 		{"server drops", Reasoning{Drop: true}, `"n":1`, "", inside},
 		{"server drops, request includes", Reasoning{Drop: true}, `"include_reasoning":true`, apart, inside},
+		{"server drops, request apart", Reasoning{Drop: true}, `"separate_reasoning":true`, apart, inside},
+		{"server in line, legacy", Reasoning{InLine: true, Legacy: true}, `"n":1`, "", raw},
 		{"server drops, request in line", Reasoning{Drop: true}, `"separate_reasoning":false`, "", raw},
 	} {
 		for _, field := range []Field{BothFields, ReasoningContent, ReasoningField} {
