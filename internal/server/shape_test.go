@@ -12,6 +12,7 @@ import (
 
 var (
 	anyID      = regexp.MustCompile(`"id":"chatcmpl-[A-Z2-7]{26}"`)
+	anyTextID  = regexp.MustCompile(`"id":"cmpl-[A-Z2-7]{26}"`)
 	anyCreated = regexp.MustCompile(`"created":[0-9]{10}\b`)
 )
 
@@ -19,8 +20,7 @@ var (
 // run to run has been masked.
 func golden(t *testing.T, file, got string) {
 	t.Helper()
-	got = anyID.ReplaceAllString(got, `"id":"chatcmpl-*"`)
-	got = anyCreated.ReplaceAllString(got, `"created":0`)
+	got = masked(anyID.ReplaceAllString(got, `"id":"chatcmpl-*"`))
 	want, err := os.ReadFile("testdata/" + file)
 	if err != nil {
 		t.Fatal(err)
