@@ -217,7 +217,27 @@ func (p *parsed) write(out io.Writer, o parseOptions) error {
 		*parsed
 		Reasoning string `json:"reasoning_content"`
 		Content   string `json:"content"`
-	}{p, thought, content})
+		ToolCalls []call `json:"tool_calls,omitempty"` // of formats whose parser takes calls apart
+	}{p, thought, content, p.calls()})
+}
+
+type call struct {
+	Name      string `json:"name"`
+	Arguments string `json:"arguments"` // as the model wrote them
+}
+
+// calls are the tool calls: a name begins one, arguments follow it.
+func (p *parsed) calls() []call {
+	var calls []call
+	for _, s := range p.segments {
+		switch {
+		case s.Kind == reasoning.ToolName:
+			calls = append(calls, call{Name: s.Text})
+		case s.Kind == reasoning.ToolArguments && len(calls) > 0:
+			calls[len(calls)-1].Arguments += s.Text
+		}
+	}
+	return calls
 }
 
 // explain writes a table: where each segment begins, what it is, how long, and

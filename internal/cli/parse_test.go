@@ -105,6 +105,16 @@ func TestParseIsToldHowTheAnswerBegins(t *testing.T) {
 	}
 }
 
+// Where the parser takes tool calls apart, they are there; elsewhere the markup
+// is content.
+func TestParseShowsCallsThatItsParserKnows(t *testing.T) {
+	const text = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json<|message|>{\"a\":1}<|call|>"
+	const want = `{"reasoning_content":"Hm.","content":"","tool_calls":[{"name":"f","arguments":"{\"a\":1}"}]}` + "\n"
+	if code, out, stderr := invoke(t, text, "parse", "--reasoning-parser", "gpt-oss", "--tools", "--rechunk", "30"); code != exitOK || out != want {
+		t.Errorf("exit %d, %s%s", code, out, stderr)
+	}
+}
+
 func TestParseKeepsChoicesAndFilesApart(t *testing.T) {
 	dir := t.TempDir()
 	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
