@@ -5,6 +5,7 @@
 package reasoning
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/reasond/reasond/api/reasoning"
@@ -94,20 +95,29 @@ func (f *format) closes() []string {
 var registered []*format
 
 func register(f *format) {
+	d, err := f.descriptor()
+	if err != nil {
+		panic("reasoning: " + f.name + ": " + err.Error())
+	}
+	registered = append(registered, f)
+	reasoning.Register(d)
+}
+
+// descriptor is a row as the registry knows it.
+func (f *format) descriptor() (reasoning.Descriptor, error) {
 	markers := f.markers()
 	hold := 0
 	for i, a := range markers {
 		hold = max(hold, len(a)-1)
 		for j, b := range markers {
 			if i != j && strings.HasPrefix(b, a) && (f.label == "" || b != a+f.label) {
-				panic("reasoning: " + f.name + ": marker " + a + " begins " + b)
+				return reasoning.Descriptor{}, fmt.Errorf("marker %q begins marker %q", a, b)
 			}
 		}
 	}
-	registered = append(registered, f)
-	reasoning.Register(reasoning.Descriptor{
+	return reasoning.Descriptor{
 		Name: f.name, Aliases: f.aliases, Doc: f.doc, MaxHold: hold,
 		Opens: f.opens(), Closes: f.closes(), Blocks: f.blocks,
 		New: func(s reasoning.Start) reasoning.Parser { return newTags(f, s) },
-	})
+	}, nil
 }

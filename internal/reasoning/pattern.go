@@ -127,8 +127,10 @@ func (p *pattern) firsts(pc uint32, seen []bool) {
 		for b := range utf8.RuneSelf {
 			p.first[b] = p.first[b] || inst.MatchRune(rune(b))
 		}
-		for b := utf8.RuneSelf; b < 256; b++ {
-			p.first[b] = true
+		if folds := syntax.Flags(inst.Arg)&syntax.FoldCase != 0; folds || slices.Max(inst.Rune) >= utf8.RuneSelf {
+			for b := utf8.RuneSelf; b < 256; b++ {
+				p.first[b] = true
+			}
 		}
 	}
 }

@@ -22,21 +22,35 @@ type templated struct {
 	begun bool   // a delimiter has been read
 	calls callScanner
 
-	outside []watched // the delimiters that count outside
-	inside  map[*field][]watched
-	watch   []watched
+	outside watchList // the delimiters that count outside
+	inside  map[*field]*watchList
+	watch   *watchList
 
 	in      input
 	off     int    // offset in the raw text of held
 	held    string // text whose meaning is not known yet
 	last    rune   // in front of held; -1 at the start
 	scanned int    // offset up to which the searches have read
+	idle    bool   // no delimiter has begun
 	barred  int    // offset of the last empty delimiter, -1 if none
 	opened  bool   // the prompt opened the field: "^" is behind us
 
 	blank      bool // outside: nothing but white space so far
 	space      []byte
 	spaceStart int
+}
+
+// watchList are delimiters that count in one place.
+type watchList struct {
+	all   []watched
+	first [256]bool // bytes that one of them may begin with
+}
+
+func (l *watchList) add(p *pattern, f *field, opens bool) {
+	l.all = append(l.all, watched{newSearch(p), f, opens})
+	for b, begins := range p.first {
+		l.first[b] = l.first[b] || begins
+	}
 }
 
 // watched is a delimiter that counts.
@@ -47,18 +61,18 @@ type watched struct {
 }
 
 func newTemplated(t *template, s reasoning.Start) *templated {
-	m := &templated{t: t, tools: s.HasTools, last: -1, barred: -1, inside: map[*field][]watched{}}
+	m := &templated{t: t, tools: s.HasTools, last: -1, barred: -1, inside: map[*field]*watchList{}}
 	for _, f := range t.fields {
 		if f.open != nil {
-			m.outside = append(m.outside, watched{newSearch(f.open), f, true})
-			m.inside[f] = nil
+			m.outside.add(f.open, f, true)
+			m.inside[f] = &watchList{}
 			if f.close != nil {
-				m.inside[f] = []watched{{newSearch(f.close), f, false}}
+				m.inside[f].add(f.close, f, false)
 			}
 		}
 	}
 	if f := t.implicit; f != nil && f.close != nil {
-		m.outside = append(m.outside, watched{newSearch(f.close), f, false})
+		m.outside.add(f.close, f, false)
 	}
 	var start *field
 	for _, f := range t.fields {
@@ -72,13 +86,13 @@ func newTemplated(t *template, s reasoning.Start) *templated {
 
 // enter goes on in a field, or outside, from an offset.
 func (m *templated) enter(f *field, at int) {
-	m.field, m.scanned = f, at
-	m.watch, m.blank = m.outside, f == nil
+	m.field, m.scanned, m.idle = f, at, true
+	m.watch, m.blank = &m.outside, f == nil
 	if f != nil {
 		m.watch = m.inside[f]
 		m.calls = callScanner{format: f.call}
 	}
-	for _, w := range m.watch {
+	for _, w := range m.watch.all {
 		w.search.reset()
 	}
 }
@@ -117,7 +131,7 @@ func (m *templated) read(dst []reasoning.Segment, over bool) []reasoning.Segment
 	keep := m.in.off + m.in.len()
 	if !over {
 		keep = min(keep, m.scanned)
-		for _, w := range m.watch {
+		for _, w := range m.watch.all {
 			if start, ok := w.search.pending(); ok {
 				keep = min(keep, start)
 			}
@@ -137,6 +151,9 @@ func (m *templated) read(dst []reasoning.Segment, over bool) []reasoning.Segment
 // scan reads on to the next delimiter that is decided.
 func (m *templated) scan(over bool) (watched, bool) {
 	for {
+		if m.idle {
+			m.skip()
+		}
 		p := m.scanned - m.in.off
 		if p == m.in.len() {
 			if over {
@@ -153,35 +170,32 @@ func (m *templated) scan(over bool) (watched, bool) {
 			return w, true
 		}
 		m.scanned += width
-		idle := true
-		for _, w := range m.watch {
+		m.idle = true
+		for _, w := range m.watch.all {
 			w.search.step(r)
 			if !w.search.p.looks && len(w.search.threads) > 0 {
 				w.search.settle(place{at: m.scanned, barred: m.barred})
 			}
-			idle = idle && w.search.idle()
+			m.idle = m.idle && w.search.idle()
 		}
-		if idle {
-			m.skip()
-		} else if w, ok := m.decided(false); ok {
+		if w, ok := m.decided(false); ok {
 			return w, true
 		}
 	}
 }
 
-// skip passes over ASCII text that no delimiter begins with.
+// skip passes over text that no delimiter begins with.
 func (m *templated) skip() {
-	for p := m.scanned - m.in.off; p < m.in.len(); p++ {
-		b := m.in.at(p)
-		if b >= utf8.RuneSelf {
+	held, text := m.in.cut(m.scanned-m.in.off, m.in.len())
+	for _, piece := range [2]string{held, text} {
+		n := 0
+		for n < len(piece) && !m.watch.first[piece[n]] {
+			n++
+		}
+		m.scanned += n
+		if n < len(piece) {
 			return
 		}
-		for _, w := range m.watch {
-			if w.search.p.first[b] {
-				return
-			}
-		}
-		m.scanned++
 	}
 }
 
@@ -193,7 +207,7 @@ func (m *templated) settle(end bool, next rune, b byte) {
 		next = -1
 	}
 	flags, known := syntax.EmptyOp(0), false
-	for _, w := range m.watch {
+	for _, w := range m.watch.all {
 		if w.search.p.looks {
 			if !known {
 				flags, known = m.flags(next), true
@@ -234,23 +248,23 @@ func ascii(r rune) rune {
 // decided is the delimiter that comes next, if that is known.
 func (m *templated) decided(over bool) (watched, bool) {
 	best := -1
-	for i, w := range m.watch {
-		if w.search.has && len(w.search.threads) == 0 && (best < 0 || m.watch[best].after(w)) {
+	for i, w := range m.watch.all {
+		if w.search.has && len(w.search.threads) == 0 && (best < 0 || m.watch.all[best].after(w)) {
 			best = i
 		}
 	}
 	if best < 0 {
 		return watched{}, false
 	}
-	for _, w := range m.watch {
-		if start, ok := w.search.pending(); ok && start <= m.watch[best].search.match.start {
+	for _, w := range m.watch.all {
+		if start, ok := w.search.pending(); ok && start <= m.watch.all[best].search.match.start {
 			return watched{}, false
 		}
 	}
-	if match := m.watch[best].search.match; !over && match.start == match.end && match.end == m.in.off+m.in.len() {
+	if match := m.watch.all[best].search.match; !over && match.start == match.end && match.end == m.in.off+m.in.len() {
 		return watched{}, false
 	}
-	return m.watch[best], true
+	return m.watch.all[best], true
 }
 
 // after says whether the other one's match is to be preferred.
