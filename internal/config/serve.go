@@ -82,7 +82,7 @@ func DefaultServe() Serve {
 
 // AddFlags adds the flags of a model that is run in this process.
 func (m *Model) AddFlags(f *Flags) {
-	f.Var(String(&m.Path), "model", "m", "folder, .gguf file or hub id; the same as the argument MODEL", "model-path", "model-dir")
+	f.Var(String(&m.Path), "model", "m", "folder, .gguf file or hub id; the same as the argument MODEL", "model-path", "model-dir", "hf-repo", "hf")
 	f.Var(Choice(&m.DType, "auto", "float32", "bfloat16", "fp32=float32", "float=float32", "bf16=bfloat16"), "dtype", "", "arithmetic of weights that are not quantised; auto: fast, float32: exact")
 	f.Var(Int(&m.MaxModelLen, "tokens", 1, math.MaxInt32), "max-model-len", "c", "longest prompt and answer together (default: the model's)", "context-length", "ctx-size", "session-len", "max-seq-len")
 	f.Var(String(&m.ChatTemplate), "chat-template", "", "file with a Jinja template instead of the model's own", "chat-template-file")
@@ -91,7 +91,7 @@ func (m *Model) AddFlags(f *Flags) {
 	f.Hidden(Bool(&m.EnableReasoning), "enable-reasoning", "accepted for old command lines; =false switches the parser off")
 	f.Var(Int(&m.Threads, "n", 1, 4096), "threads", "t", "CPU threads (default: the machine's cores)")
 	f.Var(Int(&m.MaxSeqs, "n", 1, 1<<16), "max-num-seqs", "", "choices computed in one step", "max-running-requests", "np", "parallel", "max-batch-size")
-	f.Var(Int(&m.MaxBatchedTokens, "tokens", 1, 1<<20), "max-num-batched-tokens", "", "tokens computed in one step", "chunked-prefill-size")
+	f.Var(Int(&m.MaxBatchedTokens, "tokens", 1, 1<<20), "max-num-batched-tokens", "b", "tokens computed in one step", "chunked-prefill-size", "batch-size")
 	f.Var(Bool(&m.PrefixCaching), "enable-prefix-caching", "", "reuse the KV pages of equal prompt beginnings")
 	f.Hidden(Not(&m.PrefixCaching), "no-enable-prefix-caching", "the opposite of --enable-prefix-caching")
 	f.aliases["disable-radix-cache"] = "no-enable-prefix-caching"

@@ -62,6 +62,8 @@ func TestOtherServersCommandLinesParse(t *testing.T) {
 		{"-m M --max_seq_len 77 --uvicorn-log-level error --no-enable-prefix-caching", func(s *Serve) bool {
 			return s.Model.Path == "M" && s.Model.MaxModelLen == 77 && s.LogLevel == "error" && !s.Model.PrefixCaching
 		}},
+		{"-hf o/n:Q8_0 -b 77", func(s *Serve) bool { return s.Model.Path == "o/n:Q8_0" && s.Model.MaxBatchedTokens == 77 }},
+		{"--hf_repo o/n --batch-size 78", func(s *Serve) bool { return s.Model.Path == "o/n" && s.Model.MaxBatchedTokens == 78 }},
 		{"M --disable-radix-cache --chunked-prefill-size 128 --max_running_requests 9", func(s *Serve) bool {
 			return !s.Model.PrefixCaching && s.Model.MaxBatchedTokens == 128 && s.Model.MaxSeqs == 9
 		}},
