@@ -25,7 +25,7 @@ func TestGenerateMembersAreAChatsUnderOtherNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	want.Messages, want.SeparateReasoning = nil, false
-	if *got.Text != "go" || !reflect.DeepEqual(got.Chat, want) {
+	if !reflect.DeepEqual(got.Texts, []string{"go"}) || !reflect.DeepEqual(got.Chat, want) {
 		t.Errorf("\n got %+v\nwant %+v", got.Chat, want)
 	}
 }
@@ -83,7 +83,7 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("decoder %d: %v", i, err)
 			}
 		}
-		if err1 == nil && (g.Chat == nil || g.Text == nil && g.IDs == nil && g.Chat.Messages == nil) {
+		if err1 == nil && (g.Chat == nil || g.Texts == nil && g.IDs == nil && g.Chat.Messages == nil) {
 			t.Errorf("no prompt: %+v", g)
 		}
 		if err2 == nil && (k.Prompts == nil) == (k.Chat == nil) || err2 == nil && k.Chat == nil && !k.Many && len(k.Prompts) != 1 {

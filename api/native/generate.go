@@ -10,12 +10,14 @@ import (
 // UsualNewTokens is max_new_tokens where a request gives none, as in SGLang.
 const UsualNewTokens = 128
 
-// GenerateRequest is the body of POST /generate. Exactly one of Text, IDs and
-// Chat.Messages is the prompt. How to answer stands in Chat, under OpenAI's names.
+// GenerateRequest is the body of POST /generate. Exactly one of Texts, IDs and
+// Chat.Messages is the prompt, or the prompts. How to answer stands in Chat,
+// under OpenAI's names.
 type GenerateRequest struct {
-	Text *string
-	IDs  []int32
-	Chat *openai.ChatRequest
+	Texts []string
+	IDs   [][]int32
+	Many  bool // text or input_ids was an array of prompts
+	Chat  *openai.ChatRequest
 
 	forChat string // a member that only a chat can have, if one was given
 }
@@ -76,13 +78,19 @@ func DecodeGenerate(body []byte) (*GenerateRequest, error) {
 		return nil, openai.Unsupported("reasoning.exclude", "the text is given whole here")
 	}
 	prompts := 0
-	for _, given := range []bool{g.Text != nil, g.IDs != nil, g.Chat.Messages != nil} {
+	for _, given := range []bool{g.Texts != nil, g.IDs != nil, g.Chat.Messages != nil} {
 		if given {
 			prompts++
 		}
 	}
 	if prompts != 1 {
 		return nil, openai.Missing("text", "exactly one of text, input_ids and messages is needed")
+	}
+	if n := len(g.Texts) + len(g.IDs); n*g.Chat.N > openai.MaxTextChoices {
+		return nil, openai.Invalid(ParamName("n"), "%d choices for each of %d prompts are more than %d", g.Chat.N, n, openai.MaxTextChoices)
+	}
+	if g.Chat.MinTokens != nil && g.Chat.MaxTokens == nil && *g.Chat.MinTokens > UsualNewTokens {
+		return nil, openai.Invalid(ParamName("min_tokens"), "is greater than max_new_tokens, which is %d if not given", UsualNewTokens)
 	}
 	// The text is the model's own: SGLang splits nothing here.
 	g.Chat.SeparateReasoning = false
@@ -104,24 +112,25 @@ func (g *GenerateRequest) member(chat *openai.ChatReader, name string, v openai.
 		if v.Null() {
 			return nil
 		}
-		if v.Kind() == "array" {
-			return openai.Unsupported(name, "one prompt a request")
-		}
-		text, err := v.String(name)
-		g.Text = &text
-		return err
+		g.Texts = []string{}
+		g.Many, err = list(v, name, "string", openai.MaxPrompts, func(path string, v openai.Value) error {
+			text, err := v.String(path)
+			g.Texts = append(g.Texts, text)
+			return err
+		})
+		return atLeastOne(name, len(g.Texts), err)
 	case "input_ids":
 		if v.Null() {
 			return nil
 		}
-		g.IDs, err = v.IDs(name)
-		return err
+		g.IDs, g.Many, err = idLists(v, name, openai.MaxPrompts)
+		return atLeastOne(name, len(g.IDs), err)
 	case paramsName:
 		if v.Null() {
 			return nil
 		}
 		if v.Kind() == "array" {
-			return openai.Unsupported(name, "one prompt a request")
+			return openai.Unsupported(name, "one for all prompts")
 		}
 		if err := v.Expect(name, "object"); err != nil {
 			return err
@@ -132,6 +141,13 @@ func (g *GenerateRequest) member(chat *openai.ChatReader, name string, v openai.
 		return atRest(name, v, texts)
 	}
 	return openai.Refuse(name, name, v)
+}
+
+func atLeastOne(name string, n int, err error) error {
+	if err == nil && n == 0 {
+		return openai.Invalid(name, "there is no prompt in it")
+	}
+	return err
 }
 
 func param(chat *openai.ChatReader, name string, v openai.Value) error {
@@ -166,8 +182,8 @@ func renamed(err error) error {
 }
 
 // GenerateResponse is the answer, or one event of its stream: Text is then all
-// of the text so far. Several choices are an array of these; in a stream each
-// has its index.
+// of the text so far. Several prompts or choices are an array of these, the
+// choices of one prompt beside each other; in a stream each has its index.
 type GenerateResponse struct {
 	Index *int   `json:"index,omitempty"`
 	Text  string `json:"text"`

@@ -23,16 +23,36 @@ var chatMembers = map[string]bool{
 	"add_generation_prompt": true, "continue_final_message": true,
 }
 
-// list reads one thing or an array of them. one is told the place of each; many
-// says that there was an array.
-func list(v openai.Value, name, element string, one func(path string, v openai.Value) error) (many bool, err error) {
-	if v.Kind() != "array" || element != "array" && v.Kind() == element {
+// list reads one thing, which is an element, or an array of at most so many. one
+// is told the place of each; many says that there was an array.
+func list(v openai.Value, name, element string, most int, one func(path string, v openai.Value) error) (many bool, err error) {
+	if v.Kind() != "array" || element == "array" && !holdsArrays(v) {
 		return false, one(name, v)
 	}
 	return true, v.Items(func(i int, v openai.Value) error {
-		if i == MaxBatch {
-			return openai.Invalid(name, "more than %d elements", MaxBatch)
+		if i == most {
+			return openai.Invalid(name, "more than %d elements", most)
 		}
 		return one(fmt.Sprintf("%s[%d]", name, i), v)
 	})
+}
+
+// holdsArrays says whether an array is one of arrays: its first element tells.
+func holdsArrays(v openai.Value) bool {
+	nested := false
+	_ = v.Items(func(i int, v openai.Value) error {
+		nested = nested || i == 0 && v.Kind() == "array"
+		return nil
+	})
+	return nested
+}
+
+// idLists reads ids, or arrays of ids.
+func idLists(v openai.Value, name string, most int) (lists [][]int32, many bool, err error) {
+	many, err = list(v, name, "array", most, func(path string, v openai.Value) error {
+		ids, err := v.IDs(path)
+		lists = append(lists, ids)
+		return err
+	})
+	return lists, many, err
 }

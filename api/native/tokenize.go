@@ -27,7 +27,7 @@ func DecodeTokenize(body []byte) (*TokenizeRequest, error) {
 		}
 		switch name {
 		case "prompt":
-			t.Many, err = list(v, name, "string", func(path string, v openai.Value) error {
+			t.Many, err = list(v, name, "string", MaxBatch, func(path string, v openai.Value) error {
 				text, err := v.String(path)
 				t.Prompts = append(t.Prompts, text)
 				return err
@@ -102,7 +102,8 @@ func DecodeDetokenize(body []byte) (*DetokenizeRequest, error) {
 		case "model":
 			return chat.Set(name, name, v)
 		case "tokens":
-			return d.tokens(name, v)
+			d.Tokens, d.Many, err = idLists(v, name, MaxBatch)
+			return err
 		case "skip_special_tokens":
 			d.SkipSpecial, err = v.Bool(name)
 			return err
@@ -120,27 +121,6 @@ func DecodeDetokenize(body []byte) (*DetokenizeRequest, error) {
 		return nil, openai.Missing("tokens", "the ids of a text are needed")
 	}
 	return d, nil
-}
-
-// tokens reads ids or lists of ids: the first element says which.
-func (d *DetokenizeRequest) tokens(name string, v openai.Value) (err error) {
-	if err := v.Expect(name, "array"); err != nil {
-		return err
-	}
-	_ = v.Items(func(i int, v openai.Value) error {
-		d.Many = d.Many || i == 0 && v.Kind() == "array"
-		return nil
-	})
-	one := func(path string, v openai.Value) error {
-		ids, err := v.IDs(path)
-		d.Tokens = append(d.Tokens, ids)
-		return err
-	}
-	if !d.Many {
-		return one(name, v)
-	}
-	_, err = list(v, name, "array", one)
-	return err
 }
 
 // DetokenizeResponse is one text under two names: vLLM's prompt has every

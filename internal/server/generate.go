@@ -28,13 +28,7 @@ func (s *Server) generate(ctx context.Context, w http.ResponseWriter, r *http.Re
 }
 
 func (s *Server) startGenerate(ctx context.Context, w http.ResponseWriter, r *http.Request) (*generation, error) {
-	x := exchangeOf(r.Context())
-	defer s.forgetBody(x)
-	body, err := s.readBody(w, r)
-	if err != nil {
-		return nil, err
-	}
-	wire, err := native.DecodeGenerate(body)
+	wire, err := decoded(s, w, r, native.DecodeGenerate)
 	if err != nil {
 		return nil, err
 	}
@@ -46,29 +40,38 @@ func (s *Server) startGenerate(ctx context.Context, w http.ResponseWriter, r *ht
 	if id == "" {
 		id = rand.Text()
 	}
-	c, err := s.begin(ctx, x, id, m, generateRequest(m, wire, x.tenant), wire.Chat)
+	x := exchangeOf(r.Context())
+	c, err := s.beginAll(ctx, x, id, m, generateRequests(m, wire, x.tenant), wire.Chat)
 	if err != nil {
 		return nil, nativeError(err, promptName(wire))
 	}
-	return &generation{chat: c, choices: make([]writing, c.n)}, nil
+	return &generation{chat: c, many: wire.Many || c.n > 1, choices: make([]writing, c.n)}, nil
 }
 
-func generateRequest(m *pipeline.Model, wire *native.GenerateRequest, tenant string) *pipeline.Request {
-	req := chatRequest(m, wire.Chat, tenant)
-	switch {
-	case wire.Text != nil:
-		req.Prompt = &llm.Prompt{Text: *wire.Text}
-	case wire.IDs != nil:
-		req.Prompt = &llm.Prompt{IDs: wire.IDs}
+// generateRequests are the requests of the prompts, or of the chat.
+func generateRequests(m *pipeline.Model, wire *native.GenerateRequest, tenant string) []*pipeline.Request {
+	var reqs []*pipeline.Request
+	add := func(p *llm.Prompt) {
+		req := chatRequest(m, wire.Chat, tenant)
+		req.Prompt, req.UsualTokens = p, native.UsualNewTokens
+		reqs = append(reqs, req)
 	}
-	req.UsualTokens = native.UsualNewTokens
-	return req
+	for _, text := range wire.Texts {
+		add(&llm.Prompt{Text: text})
+	}
+	for _, ids := range wire.IDs {
+		add(&llm.Prompt{IDs: ids})
+	}
+	if reqs == nil {
+		add(nil)
+	}
+	return reqs
 }
 
 // promptName is the member that a request's prompt stands in.
 func promptName(wire *native.GenerateRequest) string {
 	switch {
-	case wire.Text != nil:
+	case wire.Texts != nil:
 		return "text"
 	case wire.IDs != nil:
 		return "input_ids"
@@ -84,8 +87,10 @@ func nativeError(err error, prompt string) error {
 		return err
 	}
 	named := *e
-	if named.Param = native.ParamName(e.Param); e.Param == "prompt" {
-		named.Param = prompt
+	if place, ok := strings.CutPrefix(e.Param, "prompt"); ok {
+		named.Param = prompt + place
+	} else {
+		named.Param = native.ParamName(e.Param)
 	}
 	return &named
 }
@@ -93,6 +98,7 @@ func nativeError(err error, prompt string) error {
 // generation is one accepted /generate on its way to an answer of either form.
 type generation struct {
 	*chat
+	many    bool // answered with an array
 	choices []writing
 }
 
@@ -125,7 +131,7 @@ func (g *generation) take(events []llm.Event) error {
 }
 
 // whole sends the answer in one piece: an object, or an array for several
-// choices.
+// choices or prompts.
 func (g *generation) whole() error {
 	for {
 		events, err := g.feed.next()
@@ -143,10 +149,10 @@ func (g *generation) whole() error {
 	for i := range answers {
 		answers[i] = g.response(i)
 	}
-	if g.n == 1 {
-		writeJSON(g.x.w, answers[0])
-	} else {
+	if g.many {
 		writeJSON(g.x.w, answers)
+	} else {
+		writeJSON(g.x.w, answers[0])
 	}
 	return nil
 }
@@ -185,7 +191,7 @@ func (g *generation) send(alive bool) error {
 		}
 		g.choices[i].news = false
 		answer := g.response(i)
-		if g.n > 1 {
+		if g.many {
 			answer.Index = &i
 		}
 		data, err := marshal(answer)
@@ -219,7 +225,7 @@ func (g *generation) open() {
 func (g *generation) response(i int) native.GenerateResponse {
 	c := &g.choices[i]
 	meta := native.Meta{
-		ID: g.id, PromptTokens: g.run.PromptTokens(), CompletionTokens: c.usage.Completion,
+		ID: g.id, PromptTokens: c.usage.Prompt, CompletionTokens: c.usage.Completion,
 		CachedTokens: c.usage.Cached, ReasoningTokens: c.usage.Reasoning,
 	}
 	if c.finish != nil {

@@ -85,6 +85,31 @@ func TestGenerateSaysTheSameStreamedOrNot(t *testing.T) {
 	}
 }
 
+// Several prompts are answered as each alone would be, in their order.
+func TestGenerateTakesSeveralPrompts(t *testing.T) {
+	f := begin(t, Config{}, scripted.Config{Script: func(r *llm.Request, choice int) []scripted.Step {
+		return tokens(t, strings.Repeat("no ", len(r.Prompt.IDs))+[]string{"one", "two"}[choice])
+	}})
+	mask := func(s string) string { return anyMetaID.ReplaceAllString(s, `"id":"*"`) }
+	var alone []string
+	for _, text := range []string{`"a"`, `"a b c"`} {
+		body := mask(f.generate(t, `{"text":`+text+`,"sampling_params":{"n":2}}`).body)
+		alone = append(alone, strings.Trim(body, "[]"))
+	}
+	want := "[" + strings.Join(alone, ",") + "]"
+	const many = `{"text":["a","a b c"],"sampling_params":{"n":2}}`
+	if got := mask(f.generate(t, many).body); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+	last := lastEvents(t, mask(f.generate(t, strings.Replace(many, "{", `{"stream":true,`, 1)).body), 4)
+	if got := "[" + strings.Join(last, ",") + "]"; got != want {
+		t.Errorf("streamed\n got %s\nwant %s", got, want)
+	}
+	if got := f.generate(t, `{"text":["a"]}`).body; !strings.HasPrefix(got, `[{"text":`) {
+		t.Errorf("an array of one: %s", got)
+	}
+}
+
 // The answer key by key, with what the text is of.
 func TestGenerateHasItsShape(t *testing.T) {
 	f := begin(t, Config{}, scripted.Config{
@@ -153,6 +178,8 @@ func TestGenerateRefusesByName(t *testing.T) {
 		{goOn(`"sampling_params":{"max_new_tokens":-1}`), "sampling_params.max_new_tokens", "invalid_value"},
 		{goOn(`"sampling_params":{"max_new_tokens":4096}`), "sampling_params.max_new_tokens", "context_length_exceeded"},
 		{goOn(`"sampling_params":{"min_new_tokens":5,"max_new_tokens":4}`), "sampling_params.min_new_tokens", "invalid_value"},
+		{goOn(`"sampling_params":{"min_new_tokens":129}`), "sampling_params.min_new_tokens", "invalid_value"},
+		{`{"text":[` + strings.Repeat(`"a",`, 19) + `"b"],"sampling_params":{"n":13}}`, "sampling_params.n", "invalid_value"},
 		{goOn(`"sampling_params":{"n":17}`), "sampling_params.n", "invalid_value"},
 		{goOn(`"sampling_params":{"stop":[1]}`), "sampling_params.stop", "invalid_value"},
 		{goOn(`"sampling_params":[{}]`), "sampling_params", "unsupported"},
@@ -163,8 +190,8 @@ func TestGenerateRefusesByName(t *testing.T) {
 		{goOn(`"input_ids":[1]`), "text", "missing_required_parameter"},
 		{goOn(`"tools":[{"type":"function","function":{"name":"f"}}]`), "tools", "invalid_value"},
 		{goOn(`"temperature":1`), "temperature", "unknown_parameter"},
-		{`{}`, "text", "missing_required_parameter"}, {`{"text":["a","b"]}`, "text", "unsupported"}, {`{"text":7}`, "text", "invalid_value"},
-		{`{"text":""}`, "text", ""}, {`{"input_ids":[]}`, "input_ids", ""}, {`{"input_ids":[[1]]}`, "input_ids", "invalid_value"},
+		{`{}`, "text", "missing_required_parameter"}, {`{"text":["a",7]}`, "text[1]", "invalid_value"}, {`{"text":[]}`, "text", "invalid_value"}, {`{"text":["a",""]}`, "text[1]", ""}, {`{"input_ids":[[1],[99999]]}`, "input_ids[1]", ""}, {`{"text":7}`, "text", "invalid_value"},
+		{`{"text":""}`, "text", ""}, {`{"input_ids":[]}`, "input_ids", ""}, {`{"input_ids":[[1],2]}`, "input_ids[1]", "invalid_value"}, {`{"input_ids":[[[1]]]}`, "input_ids[0]", "invalid_value"}, {`{"text":[` + strings.Repeat(`"a",`, 200) + `"b"]}`, "text", "invalid_value"},
 		{`{"input_ids":[99999]}`, "input_ids", ""}, {`{"input_ids":[-1]}`, "input_ids", "invalid_value"}, {`{"input_ids":[4294967297]}`, "input_ids", "invalid_value"},
 		{`{"messages":[]}`, "messages", "invalid_value"}, {`[]`, "", "invalid_json"}, {`{"text":"a","text":"b"}`, "", "invalid_json"},
 		{`{"text":"` + strings.Repeat("so ", 1<<20) + `"}`, "text", "context_length_exceeded"}, {goOn(`"model":"nobody"`), "model", "model_not_found"},
