@@ -3,8 +3,10 @@ package e2e_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestReasoningByOpenAIsClient(t *testing.T) {
@@ -22,15 +24,27 @@ func TestAParserIsShownOrRefused(t *testing.T) {
 	if err := os.WriteFile(template, []byte(plain), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, "--chat-template", template)
-	if !strings.Contains(p.stderr.String(), "everything is content") || !strings.Contains(p.stderr.String(), "knows no reasoning") {
-		t.Errorf("without a parser: %s", p.stderr)
-	}
-	if p := start(t, "--reasoning-parser", "auto"); !strings.Contains(p.stderr.String(), "qwen3") {
-		t.Errorf("auto: %s", p.stderr)
-	}
+	start(t, "--chat-template", template).logs("everything is content", "knows no reasoning")
+	start(t, "--reasoning-parser", "auto").logs("reasoning is told from content", "qwen3")
 	_, stderr, code := reasond(t, "", "serve", "--port", "0", "--reasoning-parser", "auto", "--chat-template", template)
 	if lines := strings.Split(strings.TrimSpace(stderr), "\n"); code == 0 || !strings.Contains(lines[len(lines)-1], "--reasoning-parser auto: the chat template knows no reasoning") {
 		t.Errorf("auto without a sign: exit %d, %s", code, stderr)
+	}
+}
+
+// logs waits a short while until all words are in the log.
+func (p *process) logs(words ...string) {
+	p.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for limit := time.Now().Add(10 * time.Second); ; <-tick.C {
+		missing := slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(p.stderr.String(), word) })
+		if !missing {
+			return
+		}
+		if time.Now().After(limit) {
+			p.t.Errorf("the log does not have %q: %s", words, p.stderr)
+			return
+		}
 	}
 }
