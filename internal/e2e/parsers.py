@@ -1,0 +1,127 @@
+"""Asks a running reasond for the goldens of every reasoning parser with OpenAI's
+client.
+
+    parsers.py BASE_URL <CASES.json
+
+Each case is asked for in five ways: whole, streamed, streamed with
+stream_reasoning=false, and whole and streamed with separate_reasoning=false.
+Reasoning, content and finish must be the case's, byte for byte, and each stream
+must keep the contract of chunks. Prints what differs and exits with 1.
+"""
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from openai import OpenAI
+
+
+def thought(message):
+    """The reasoning of a message or delta, None without."""
+    got = getattr(message, "reasoning_content", None)
+    assert got == getattr(message, "reasoning", None), "two names, two texts"
+    return got
+
+
+def ask(client, case, **further):
+    extra = {k: v for k, v in case["request"].items() if k == "chat_template_kwargs"}
+    named = {k: v for k, v in case["request"].items() if k != "chat_template_kwargs"}
+    extra.update(further.pop("extra", {}))
+    messages = [{"role": "user", "content": case["ask"]}]
+    return client.chat.completions.create(model=case["model"], messages=messages, extra_body=extra, **named, **further)
+
+
+def whole(client, case, **extra):
+    answer = ask(client, case, extra=extra)
+    (choice,) = answer.choices
+    assert choice.message.role == "assistant"
+    return {
+        "reasoning": thought(choice.message) or "",
+        "content": choice.message.content or "",
+        "finish": choice.finish_reason,
+        "tokens": answer.usage.completion_tokens,
+    }
+
+
+def streamed(client, case, **extra):
+    got = {"reasoning": "", "content": "", "finish": None}
+    kinds = []  # of each delta with text
+    first = True
+    for chunk in ask(client, case, extra=extra, stream=True, stream_options={"include_usage": True}):
+        if chunk.usage:
+            assert got["finish"] and not chunk.choices, "usage comes last, alone"
+            assert "tokens" not in got, "usage twice"
+            got["tokens"] = chunk.usage.completion_tokens
+            continue
+        assert "tokens" not in got, "a chunk after the usage"
+        assert got["finish"] is None, "a delta after the finish"
+        (choice,) = chunk.choices
+        delta, reasoning = choice.delta, thought(choice.delta)
+        assert (delta.role == "assistant") == first, "the role comes first, once"
+        assert reasoning is None or delta.content is None, "reasoning and content in one delta"
+        assert reasoning != "" and delta.content != "", "an empty string"
+        assert not (first or choice.finish_reason) or reasoning is delta.content, "role and finish come alone"
+        first = False
+        if reasoning is not None:
+            got["reasoning"] += reasoning
+            kinds.append("reasoning")
+        if delta.content is not None:
+            got["content"] += delta.content
+            kinds.append("content")
+        got["finish"] = choice.finish_reason
+    if not case["blocks"]:
+        assert kinds == sorted(kinds, reverse=True), "reasoning after content"
+    return got, kinds
+
+
+def check(client, case):
+    """What is wrong with a case, as lines."""
+    apart = {k: case[k] for k in ("reasoning", "content", "finish", "tokens")}
+    inline = {**apart, "reasoning": "", "content": case["raw"]}
+    wrong = []
+
+    def same(how, want, got):
+        if case["calls"] and want is apart and isinstance(got, dict):
+            got = {**got, "content": want["content"]}
+        if got != want:
+            wrong.append(f"{case['ask']}, {how}:\n raw {case['raw']!r}\n got {got!r}\nwant {want!r}")
+
+    def one(how, want, way, **extra):
+        try:
+            got = way(client, case, **extra)
+            kinds = []
+            if way is streamed:
+                got, kinds = got
+            same(how, want, got)
+            return kinds
+        except Exception as e:
+            wrong.append(f"{case['ask']}, {how}: {type(e).__name__}: {e}")
+            return []
+
+    one("whole", apart, whole)
+    one("streamed", apart, streamed)
+    kinds = one("streamed, stream_reasoning=false", apart, streamed, stream_reasoning=False)
+    if case["blocks"]:
+        twice = [1 for a, b in zip(kinds, kinds[1:]) if a == b == "reasoning"]
+        same("blocks of reasoning in more than one chunk", 0, len(twice))
+    else:
+        same("chunks of reasoning", 1 if case["reasoning"] else 0, kinds.count("reasoning"))
+    one("whole, separate_reasoning=false", inline, whole, separate_reasoning=False)
+    one("streamed, separate_reasoning=false", inline, streamed, separate_reasoning=False)
+    return wrong
+
+
+def main():
+    (base,) = sys.argv[1:]
+    cases = json.load(sys.stdin)
+    client = OpenAI(base_url=base, api_key="none", max_retries=0, timeout=60)
+    with ThreadPoolExecutor(8) as pool:
+        wrong = [line for lines in pool.map(lambda case: check(client, case), cases) for line in lines]
+    for line in wrong:
+        print(line)
+    if wrong:
+        sys.exit(1)
+    print(f"{len(cases)} cases, {5 * len(cases)} answers, all equal")
+
+
+main()
