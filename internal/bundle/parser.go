@@ -30,6 +30,11 @@ func (t *textSide) chooseParser(name string, src *weights.Model) error {
 	case "", AutoParser:
 	default:
 		d, err := reasoning.Lookup(name)
+		if err == nil && d.Name == builtin.ResponseTemplate && src != nil {
+			if d, err = responseTemplate(src); err != nil {
+				err = fmt.Errorf("--reasoning-parser %s: %w", name, err)
+			}
+		}
 		t.parser = &d
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/reasond/reasond/internal/bundle"
 	"github.com/reasond/reasond/internal/config"
+	"github.com/reasond/reasond/internal/reasoning"
 )
 
 // serving is what a model needs to know of how it is served.
@@ -25,6 +26,9 @@ func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, 
 		MaxBatchedTokens: m.MaxBatchedTokens, MaxWaiting: s.maxQueue, Threads: m.Threads,
 		KVBytes: m.KVBytes, NoPrefixCache: !m.PrefixCaching, TemplateKwargs: m.TemplateKwargs,
 		Parser: m.Parser, NoParser: !m.EnableReasoning || m.Parser == "none",
+	}
+	if err := registerParsers(m.ParserFiles); err != nil {
+		return nil, err
 	}
 	if m.ChatTemplate != "" {
 		source, err := os.ReadFile(m.ChatTemplate)
@@ -56,6 +60,20 @@ func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, 
 		"kv_pages", b.Pages, "backend", b.Backend.Name, "seconds", time.Since(began).Seconds())
 	logParser(log, b)
 	return b, nil
+}
+
+// registerParsers makes the parsers known that files describe.
+func registerParsers(files []string) error {
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err == nil {
+			err = reasoning.RegisterFile(data)
+		}
+		if err != nil {
+			return fmt.Errorf("--reasoning-parser-plugin %s: %w", file, err)
+		}
+	}
+	return nil
 }
 
 // logParser says which reasoning parser was chosen, or why none was.

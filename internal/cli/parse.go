@@ -20,6 +20,7 @@ import (
 
 type parseOptions struct {
 	parser   string
+	plugins  []string
 	format   string // auto, text, jsonl, sse
 	open     string // unknown, yes, no
 	effort   string
@@ -33,6 +34,7 @@ type parseOptions struct {
 
 func (o *parseOptions) AddFlags(f *config.Flags) {
 	f.Var(config.String(&o.parser), "reasoning-parser", "", "how reasoning is told from content, such as qwen3 or deepseek-r1")
+	f.Var(config.List(&o.plugins, "file"), "reasoning-parser-plugin", "", "YAML or JSON file that describes a further reasoning parser; may be repeated")
 	f.Var(config.Choice(&o.format, "auto", "text", "jsonl", "sse"), "format", "", "what the input is; auto looks at it")
 	f.Var(config.Choice(&o.open, "unknown", "yes", "no"), "open", "", "whether the prompt left a reasoning block open; unknown: the parser's own rule")
 	f.Var(config.String(&o.effort), "effort", "", "reasoning_effort of the request", "reasoning-effort")
@@ -64,6 +66,9 @@ of its own. For each input a line of JSON is written: reasoning_content, content
 			err = errors.New("--segments and --explain are two forms of one output")
 		}
 		if err != nil {
+			return usageError{err}
+		}
+		if err := registerParsers(o.plugins); err != nil {
 			return usageError{err}
 		}
 		d, err := reasoning.Lookup(o.parser)

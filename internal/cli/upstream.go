@@ -49,6 +49,9 @@ func readUpstream(ctx context.Context, w world, log *slog.Logger, o *config.Serv
 	up := bundle.Upstream{
 		Kind: o.Upstream.Kind, APIKey: o.Upstream.APIKey, TemplateKwargs: o.Model.TemplateKwargs, MaxModelLen: o.Model.MaxModelLen,
 	}
+	if err := registerParsers(o.Model.ParserFiles); err != nil {
+		return up, err
+	}
 	if up.Parser = o.Model.Parser; !o.Model.EnableReasoning {
 		up.Parser = bundle.NoParser
 	}

@@ -47,9 +47,10 @@ type Model struct {
 	MaxModelLen      int    // tokens of one choice; 0: what the model says
 	ChatTemplate     string // a file; empty: the model's own
 	TemplateKwargs   map[string]json.RawMessage
-	Parser           string // empty: chosen by the model
-	EnableReasoning  bool   // false: no parser, everything is content
-	Threads          int    // 0: one per physical core
+	Parser           string   // empty: chosen by the model
+	ParserFiles      []string // each describes a further parser
+	EnableReasoning  bool     // false: no parser, everything is content
+	Threads          int      // 0: one per physical core
 	MaxSeqs          int
 	MaxBatchedTokens int
 	PrefixCaching    bool
@@ -88,6 +89,7 @@ func (m *Model) AddFlags(f *Flags) {
 	f.Var(String(&m.ChatTemplate), "chat-template", "", "file with a Jinja template instead of the model's own", "chat-template-file")
 	f.Var(Object(&m.TemplateKwargs), "default-chat-template-kwargs", "", "template options of requests that set none, as a JSON object", "chat-template-kwargs")
 	f.Var(String(&m.Parser), "reasoning-parser", "", "how reasoning is told from content, such as qwen3 or deepseek-r1; auto: what the chat template shows; none: all is content (default: auto if that is certain)")
+	f.Var(List(&m.ParserFiles, "file"), "reasoning-parser-plugin", "", "YAML or JSON file that describes a further reasoning parser (docs/adding-a-parser.md); may be repeated")
 	f.Hidden(Bool(&m.EnableReasoning), "enable-reasoning", "accepted for old command lines; =false switches the parser off")
 	f.Var(Int(&m.Threads, "n", 1, 4096), "threads", "t", "CPU threads (default: the machine's cores)")
 	f.Var(Int(&m.MaxSeqs, "n", 1, 1<<16), "max-num-seqs", "", "choices computed in one step", "max-running-requests", "np", "parallel", "max-batch-size")

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml"
 
@@ -65,6 +66,40 @@ func FromFile(data []byte) (reasoning.Descriptor, error) {
 		return reasoning.Descriptor{}, fmt.Errorf("reasoning parser file: %w", err)
 	}
 	return d, nil
+}
+
+// fileParsers are the names registered by RegisterFile, with their files.
+var fileParsers struct {
+	sync.Mutex
+	files map[string]string
+}
+
+// RegisterFile registers the parser that a file describes. The same file may
+// come again; a name that is another parser's is an error.
+func RegisterFile(data []byte) error {
+	d, err := FromFile(data)
+	if err != nil {
+		return err
+	}
+	fileParsers.Lock()
+	defer fileParsers.Unlock()
+	if fileParsers.files[d.Name] == string(data) {
+		return nil
+	}
+	names := map[string]bool{}
+	for _, name := range append([]string{d.Name}, d.Aliases...) {
+		key := strings.ReplaceAll(strings.ToLower(name), "_", "-")
+		if _, err := reasoning.Lookup(name); err == nil || names[key] {
+			return fmt.Errorf("reasoning parser file: the name %s is taken", name)
+		}
+		names[key] = true
+	}
+	if fileParsers.files == nil {
+		fileParsers.files = map[string]string{}
+	}
+	fileParsers.files[d.Name] = string(data)
+	reasoning.Register(d)
+	return nil
 }
 
 // readPlugin reads YAML by way of JSON, whose reader names the field at fault.

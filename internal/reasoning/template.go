@@ -12,6 +12,9 @@ import (
 	"github.com/reasond/reasond/api/reasoning"
 )
 
+// ResponseTemplate is the name of the parser that a model's tokenizer brings.
+const ResponseTemplate = "response-template"
+
 // ErrNoResponseTemplate says that a tokenizer's configuration has none.
 var ErrNoResponseTemplate = errors.New("the tokenizer's configuration has no response_template")
 
@@ -55,7 +58,7 @@ func FromResponseTemplate(template []byte) (reasoning.Descriptor, error) {
 		return reasoning.Descriptor{}, fmt.Errorf("response_template: %w", err)
 	}
 	d := reasoning.Descriptor{
-		Name: "response-template", Doc: "the response_template of the model's tokenizer",
+		Name: ResponseTemplate, Doc: "the response_template of the model's tokenizer",
 		Blocks: true, Tools: t.tools, Arguments: t.arguments,
 		New: func(s reasoning.Start) reasoning.Parser { return newTemplated(t, s) },
 	}
