@@ -94,12 +94,16 @@ func runBatch(ctx context.Context, w world, o batchOptions) (err error) {
 	}
 	bars := newProgress(w.err, log)
 	defer bars.Close()
-	b := batch{answer: srv.Chat, parallel: o.parallel, progress: func(done int64) {
+	report := func(done int64) {
 		if size > 0 {
 			bars.Report("answering", done, size)
 		}
-	}}
-	err = errors.Join(b.run(ctx, in, out), done())
+	}
+	b := batch{answer: srv.Chat, parallel: o.parallel, progress: report}
+	if err = b.run(ctx, in, out); err == nil {
+		report(size) // empty lines at the end are nobody's
+	}
+	err = errors.Join(err, done())
 	if err == nil && b.failed > 0 {
 		err = fmt.Errorf("%d of %d requests failed; the output says why", b.failed, b.lines)
 	}
