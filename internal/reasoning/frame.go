@@ -28,6 +28,8 @@ type framing struct {
 	head func(header) frame
 	// inner are the frames with markers of their own that head leads to.
 	inner []frame
+	// first is the frame that an answer starts in, unless that is a thought.
+	first frame
 	// open is the thought that the prompt opened, text what is outside of all
 	// frames. They are thought and content unless the row says otherwise.
 	open, text frame
@@ -46,6 +48,7 @@ type mark struct {
 	does  action
 	frame frame // for enter
 	feed  bool  // a line break behind the marker belongs to it
+	peek  int   // how many of its last bytes are text that follows
 }
 
 type action uint8
@@ -153,7 +156,7 @@ func (f *framing) hasTools() bool {
 // sets are all the sets of markers of a row.
 func (f *framing) sets() [][]mark {
 	sets := [][]mark{f.between, f.header, f.body}
-	for _, inner := range append(f.inner, f.open, f.text) {
+	for _, inner := range append(f.inner, f.first, f.open, f.text) {
 		sets = append(sets, inner.marks)
 	}
 	for i := 0; i < len(sets); i++ {

@@ -44,7 +44,7 @@ type framed struct {
 
 func newFramed(f *framing, s reasoning.Start) *framed {
 	m := &framed{f: f, tools: s.HasTools}
-	start := outside
+	start := f.first
 	if s.Open == reasoning.OpenYes || s.Open == reasoning.OpenUnknown && f.thinks != nil && f.thinks(s) {
 		start = f.open
 	}
@@ -163,7 +163,7 @@ func (m *framed) readFrame(dst []reasoning.Segment, in *input, p int) ([]reasoni
 			return m.emit(dst, in, p, q), in.len()
 		case found != nil:
 			dst = m.emit(dst, in, p, q)
-			return m.apply(dst, in, q, found), q + len(found.text)
+			return m.apply(dst, in, q, found), q + len(found.text) - found.peek
 		}
 	}
 }
@@ -241,7 +241,7 @@ func (m *framed) readHeader(dst []reasoning.Segment, in *input, p int) ([]reason
 			return dst, in.len()
 		}
 		if found != nil {
-			return m.apply(dst, in, q, found), q + len(found.text)
+			return m.apply(dst, in, q, found), q + len(found.text) - found.peek
 		}
 		c := in.at(q)
 		if c == '\n' || len(m.head)-m.textFrom >= maxHeader || m.soft && !nameByte(c, m.f.echo) {
@@ -302,7 +302,7 @@ func (m *framed) readBetween(dst []reasoning.Segment, in *input, p int) ([]reaso
 	case held:
 		return dst, in.len()
 	case found != nil:
-		return m.apply(dst, in, q, found), q + len(found.text)
+		return m.apply(dst, in, q, found), q + len(found.text) - found.peek
 	case m.f.echo && nameByte(in.at(q), true):
 		m.beginHeader(in.off+q, "")
 		m.soft = true

@@ -1,6 +1,9 @@
 package reasoning
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Harmony (openai/harmony, docs/format.md): an answer is messages,
 //
@@ -11,35 +14,45 @@ import "strings"
 // and the prompt ends with the first "<|start|>assistant". The recipient may
 // also stand before the channel. Models leave out "<|start|>", and end a
 // message with any of the three markers.
+//
+// Where the control tokens were lost on the way, the same answer reads
+// "analysis…assistantfinal…". That is taken for what it is only where a capital
+// follows the first word at once, as it does in no prose.
 func init() {
-	harmony := func(name, doc string, aliases ...string) *framing {
-		return &framing{
-			name: name, aliases: aliases, doc: doc,
-			opens:  []string{"<|channel|>analysis<|message|>"},
-			closes: []string{"<|end|>", "<|return|>", "<|call|>"},
-			between: []mark{
-				{text: "<|start|>", does: begin}, {text: "<|channel|>", does: begin},
-				{text: "assistant<|channel|>", does: begin},
-				{text: "assistant<|message|>", does: end}, {text: "<|message|>", does: end},
-				{text: "assistant to=", does: maybe}, {text: "to=", does: maybe},
-				{text: "<|constrain|>", does: skip},
-				{text: "<|end|>", frame: outside}, {text: "<|return|>", frame: outside}, {text: "<|call|>", frame: outside},
-			},
-			header: []mark{
-				{text: "<|start|>", does: begin}, {text: "<|channel|>", does: extend}, {text: "<|constrain|>", does: extend},
-				{text: "<|message|>", does: end},
-				{text: "<|end|>", frame: outside}, {text: "<|return|>", frame: outside}, {text: "<|call|>", frame: outside},
-			},
-			body: []mark{
-				{text: "<|start|>", does: begin}, {text: "<|channel|>", does: begin},
-				{text: "<|message|>", does: skip}, {text: "<|constrain|>", does: skip},
-				{text: "<|end|>", frame: outside}, {text: "<|return|>", frame: outside}, {text: "<|call|>", frame: outside},
-			},
-			head: harmonyHead,
-		}
+	ends := []mark{
+		{text: "<|end|>", frame: outside}, {text: "<|return|>", frame: outside}, {text: "<|call|>", frame: outside},
 	}
-	registerFraming(harmony("gpt-oss", "Harmony channels: analysis, commentary, final, tool messages (gpt-oss)",
-		"openai-gptoss", "gptoss", "harmony", "beam"))
+	with := func(more ...mark) []mark { return append(more, ends...) }
+	between := with(
+		mark{text: "<|start|>", does: begin}, mark{text: "<|channel|>", does: begin},
+		mark{text: "assistant<|channel|>", does: begin},
+		mark{text: "assistant<|message|>", does: end}, mark{text: "<|message|>", does: end},
+		mark{text: "assistant to=", does: maybe}, mark{text: "to=", does: maybe},
+		mark{text: "<|constrain|>", does: skip},
+	)
+	bare := frame{kind: inReasoning, marks: []mark{
+		{text: "assistantanalysis", does: skip}, {text: "assistantfinal", frame: literal},
+	}}
+	starts := slices.Clone(between)
+	for capital := 'A'; capital <= 'Z'; capital++ {
+		starts = append(starts, mark{text: "analysis" + string(capital), frame: bare, peek: 1})
+	}
+	registerFraming(&framing{
+		name: "gpt-oss", aliases: []string{"openai-gptoss", "gptoss", "harmony", "beam"},
+		doc:    "Harmony channels: analysis, commentary, final, tool messages (gpt-oss)",
+		opens:  []string{"<|channel|>analysis<|message|>"},
+		closes: []string{"<|end|>", "<|return|>", "<|call|>"},
+		first:  frame{kind: inBetween, marks: starts}, between: between,
+		header: with(
+			mark{text: "<|start|>", does: begin}, mark{text: "<|channel|>", does: extend},
+			mark{text: "<|constrain|>", does: extend}, mark{text: "<|message|>", does: end},
+		),
+		body: with(
+			mark{text: "<|start|>", does: begin}, mark{text: "<|channel|>", does: begin},
+			mark{text: "<|message|>", does: skip}, mark{text: "<|constrain|>", does: skip},
+		),
+		head: harmonyHead,
+	})
 }
 
 // harmonyHead reads a message's header: role, recipient, channel, content type.

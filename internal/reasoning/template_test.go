@@ -54,29 +54,45 @@ func fromTemplate(tb testing.TB, name string) reasoning.Descriptor {
 
 func TestTemplatesReadWhatTransformersReads(t *testing.T) {
 	for name, file := range templates() {
-		d := fromTemplate(t, name)
-		for _, c := range file.Cases {
-			open := reasoning.OpenNo
-			if c.Open == "yes" {
-				open = reasoning.OpenYes
-			}
-			p := d.New(reasoning.Start{Open: open, HasTools: true})
-			segments := p.Close(p.Feed(nil, c.Raw))
-			thought, content := fold(segments)
-			if strings.TrimSpace(thought) != strings.TrimSpace(c.Reasoning) || strings.TrimSpace(content) != strings.TrimSpace(c.Content) {
-				t.Errorf("%s: %q\n got %q | %q\nwant %q | %q", name, c.Raw, thought, content, c.Reasoning, c.Content)
-			}
-			calls := foldCalls(d, segments)
-			if len(calls) != len(c.Calls) {
-				t.Errorf("%s: %q: calls %q, %d are due", name, c.Raw, calls, len(c.Calls))
-				continue
-			}
-			for i, call := range calls {
-				var arguments any
-				err := json.Unmarshal([]byte(call.Arguments), &arguments)
-				if want := c.Calls[i]; err != nil || call.Name != want.Name || !reflect.DeepEqual(arguments, want.Arguments) {
-					t.Errorf("%s: %q: call %q, want %v (%v)", name, c.Raw, call, want, err)
-				}
+		readsLikeTransformers(t, fromTemplate(t, name), file.Cases)
+	}
+}
+
+// The formats that have a machine of their own too.
+func TestFramingsReadWhatTransformersReads(t *testing.T) {
+	for name, template := range map[string]string{"gpt-oss": "channels", "cohere-command3": "actions", "inkling": "blocks"} {
+		d, err := reasoning.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		readsLikeTransformers(t, d, templates()[template].Cases)
+	}
+}
+
+func readsLikeTransformers(t *testing.T, d reasoning.Descriptor, cases []templateCase) {
+	t.Helper()
+	name := d.Name
+	for _, c := range file.Cases {
+		open := reasoning.OpenNo
+		if c.Open == "yes" {
+			open = reasoning.OpenYes
+		}
+		p := d.New(reasoning.Start{Open: open, HasTools: true})
+		segments := p.Close(p.Feed(nil, c.Raw))
+		thought, content := fold(segments)
+		if strings.TrimSpace(thought) != strings.TrimSpace(c.Reasoning) || strings.TrimSpace(content) != strings.TrimSpace(c.Content) {
+			t.Errorf("%s: %q\n got %q | %q\nwant %q | %q", name, c.Raw, thought, content, c.Reasoning, c.Content)
+		}
+		calls := foldCalls(d, segments)
+		if len(calls) != len(c.Calls) {
+			t.Errorf("%s: %q: calls %q, %d are due", name, c.Raw, calls, len(c.Calls))
+			continue
+		}
+		for i, call := range calls {
+			var arguments any
+			err := json.Unmarshal([]byte(call.Arguments), &arguments)
+			if want := c.Calls[i]; err != nil || call.Name != want.Name || !reflect.DeepEqual(arguments, want.Arguments) {
+				t.Errorf("%s: %q: call %q, want %v (%v)", name, c.Raw, call, want, err)
 			}
 		}
 	}
