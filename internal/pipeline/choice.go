@@ -27,6 +27,7 @@ type choice struct {
 	pending   []llm.Event
 	completed int // tokens
 	reasoned  int // of these, tokens of reasoning text
+	calls     calls
 	match     *string
 	finished  bool
 }
@@ -136,9 +137,17 @@ func (c *choice) segment(s reasoning.Segment) {
 	if !c.req.KeepSpecial {
 		text = c.dropControl(s, text)
 	}
-	if s.Kind == reasoning.Reasoning {
+	tool := s.Kind == reasoning.ToolName || s.Kind == reasoning.ToolArguments
+	switch {
+	case tool && c.raws():
+		c.uncut(text)
+	case tool:
+		c.call(s, text)
+	case s.Kind == reasoning.Reasoning:
+		c.beginCall()
 		c.reasoning(text)
-	} else {
+	default:
+		c.beginCall()
 		c.content(text)
 	}
 }
@@ -266,7 +275,11 @@ func (c *choice) finish(fin llm.Finish, prompt int) {
 	if c.match == nil {
 		c.flush()
 	}
+	c.beginCall()
 	c.flushThought()
+	if c.calls.count > 0 && c.match == nil && fin.Reason == llm.FinishStop {
+		fin.Reason = llm.FinishToolCalls
+	}
 	if c.match != nil && fin.Reason != llm.FinishError {
 		fin.Reason, fin.StopID, fin.StopText = llm.FinishStop, -1, *c.match
 	}

@@ -458,3 +458,59 @@ func TestAnUpstreamThatSplitsIsPassedOnUnderOurContract(t *testing.T) {
 		t.Errorf("the prompt was %+v", engine.prompt)
 	}
 }
+
+func TestCallsThatTheParserFindsAreAnnouncedOnceTheirNameIsWhole(t *testing.T) {
+	const text = "<|channel|>analysis<|message|>Need it.<|end|><|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json" +
+		"<|message|>{\"a\":1}<|call|><|start|>assistant<|channel|>commentary to=functions.g <|constrain|>json<|message|>{}<|call|>"
+	for _, n := range []int{1, 3, len(text)} {
+		m := newModel(t, "gpt-oss", scripted.Config{Script: scripted.Texts(text, n), MaxContext: 8192})
+		m.MaxContext = 8192
+		req := request()
+		req.Chat.Tools = json.RawMessage(`[{"type":"function","function":{"name":"f"}}]`)
+		r, err := m.Start(context.Background(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		type call struct {
+			ID, Type string
+			Function struct{ Name, Arguments string }
+		}
+		var calls []call
+		var finish llm.Finish
+		for {
+			events, err := r.Next(context.Background())
+			if err != nil {
+				break
+			}
+			for _, e := range events {
+				switch e.Kind {
+				case llm.EventContent:
+					t.Errorf("%d bytes a step: content %q", n, e.Text)
+				case llm.EventFinish:
+					finish = *e.Finish
+				case llm.EventToolCall:
+					var p struct {
+						Index int
+						call
+					}
+					if err := json.Unmarshal([]byte(e.Text), &p); err != nil {
+						t.Fatal(err)
+					}
+					if p.ID != "" {
+						calls = append(calls, p.call)
+						continue
+					}
+					calls[p.Index].Function.Arguments += p.Function.Arguments
+				}
+			}
+		}
+		r.Close()
+		if len(calls) != 2 || calls[0].Function.Name != "f" || calls[0].Function.Arguments != `{"a":1}` ||
+			calls[1].Function.Name != "g" || calls[1].Function.Arguments != "{}" || calls[0].ID == calls[1].ID || calls[0].Type != "function" {
+			t.Errorf("%d bytes a step: calls %+v", n, calls)
+		}
+		if finish.Reason != llm.FinishToolCalls {
+			t.Errorf("%d bytes a step: finish %+v", n, finish)
+		}
+	}
+}

@@ -50,8 +50,6 @@ func (m *Model) start(req *Request, open reasoning.Open) reasoning.Start {
 			s.Switches[name] = on
 		}
 	}
-	if json.Unmarshal(kwargs[prompt.EffortName], &s.Effort) != nil {
-		s.Effort = req.Effort // a number, which is the template's own
-	}
+	s.Effort = prompt.ReadWish(kwargs).Effort
 	return s
 }

@@ -1,0 +1,66 @@
+package pipeline
+
+import (
+	"crypto/rand"
+	"encoding/json"
+
+	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/llm"
+)
+
+// calls makes a parser's tool segments into elements of OpenAI's
+// delta.tool_calls: a call is begun once its name is whole, its arguments
+// follow in pieces as they come.
+type calls struct {
+	count int
+	name  []byte // of the call whose name is coming; nil: none is
+	end   int    // where the last piece of the name ended
+}
+
+// callPiece is such an element.
+type callPiece struct {
+	Index    int          `json:"index"`
+	ID       string       `json:"id,omitempty"`
+	Type     string       `json:"type,omitempty"`
+	Function functionPart `json:"function"`
+}
+
+type functionPart struct {
+	Name      string `json:"name,omitempty"`
+	Arguments string `json:"arguments"`
+}
+
+// call takes a tool segment. Neighbouring pieces are one name; a name somewhere
+// else is another call.
+func (c *choice) call(s reasoning.Segment, text string) {
+	c.flushThought()
+	if s.Kind == reasoning.ToolName {
+		if c.calls.name != nil && s.Start != c.calls.end {
+			c.beginCall()
+		}
+		c.calls.name, c.calls.end = append(c.calls.name, text...), s.End
+		return
+	}
+	c.beginCall()
+	if text != "" && c.calls.count > 0 {
+		c.piece(callPiece{Index: c.calls.count - 1, Function: functionPart{Arguments: text}})
+	}
+}
+
+// beginCall announces the call whose name is whole, if there is one.
+func (c *choice) beginCall() {
+	if c.calls.name == nil {
+		return
+	}
+	c.piece(callPiece{Index: c.calls.count, ID: "call_" + rand.Text(), Type: "function", Function: functionPart{Name: string(c.calls.name)}})
+	c.calls.name = nil
+	c.calls.count++
+}
+
+func (c *choice) piece(p callPiece) {
+	data, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // strings and a number
+	}
+	c.pending = append(c.pending, llm.Event{Choice: c.index, Kind: llm.EventToolCall, Text: string(data)})
+}
