@@ -72,7 +72,7 @@ func TestFramingsReadWhatTransformersReads(t *testing.T) {
 func readsLikeTransformers(t *testing.T, d reasoning.Descriptor, cases []templateCase) {
 	t.Helper()
 	name := d.Name
-	for _, c := range file.Cases {
+	for _, c := range cases {
 		open := reasoning.OpenNo
 		if c.Open == "yes" {
 			open = reasoning.OpenYes
