@@ -20,14 +20,18 @@ type Switches struct {
 	// has nothing that would turn it off, or does not say.
 	Default *bool
 
-	refused  []string // names and efforts, as name or name=value, with which rendering fails
-	off      string   // the effort that turns thinking off, or is nearest to that; "": none does
-	needsOn  bool     // without an effort it does not think
-	adaptive bool     // takes thinking_mode adaptive
+	effortName string   // the variable that takes Efforts
+	refused    []string // names, and values of EffortName, with which rendering fails
+	off        string   // the effort that turns thinking off, or is nearest to that; "": none does
+	needsOn    bool     // without an effort it does not think
+	adaptive   bool     // takes thinking_mode adaptive
 }
 
 // EffortName is the variable that says how hard to think.
 const EffortName = "reasoning_effort"
+
+// effortNames are the names that it goes by.
+var effortNames = []string{EffortName, "thinking_effort"} // the latter: Kimi K3
 
 // efforts are the values of reasoning_effort that clients give, from no thought
 // to the longest.
@@ -87,7 +91,11 @@ func probeSwitches(e *engine, tokens []member, source string) Switches {
 	for _, toggle := range toggles {
 		s.tryToggle(t, toggle, base)
 	}
-	s.tryEfforts(t, base, source)
+	for _, name := range effortNames {
+		if len(s.Efforts) == 0 {
+			s.tryEfforts(t, name, base, source)
+		}
+	}
 	return s
 }
 
@@ -133,19 +141,19 @@ func nearer(base, on, off string) *bool {
 	return nil
 }
 
-// tryEfforts finds the values of reasoning_effort. A template that prints the
+// tryEfforts finds the values of the effort, under one of its names. A template that prints the
 // value takes any word: of those, the three that every such model knows count.
 // Of a template that compares it, those that it tells from nonsense do, and
 // those that it spells.
-func (s *Switches) tryEfforts(t *trial, base, source string) {
+func (s *Switches) tryEfforts(t *trial, name, base, source string) {
 	const nonsense = "probevalue"
-	other, otherOK := t.render(EffortName, strconv.Quote(nonsense))
+	other, otherOK := t.render(name, strconv.Quote(nonsense))
 	prompts := map[string]string{}
 	for _, e := range append([]string{noThink}, efforts...) {
-		if out, ok := t.render(EffortName, strconv.Quote(e)); ok {
+		if out, ok := t.render(name, strconv.Quote(e)); ok {
 			prompts[e] = out
-		} else {
-			s.refused = append(s.refused, EffortName+"="+e)
+		} else if name == EffortName {
+			s.refused = append(s.refused, e)
 		}
 	}
 	if otherOK && strings.Contains(other, nonsense) {
@@ -160,7 +168,7 @@ func (s *Switches) tryEfforts(t *trial, base, source string) {
 	if len(s.Efforts) == 0 {
 		return
 	}
-	s.off = s.Efforts[0]
+	s.effortName, s.off = name, s.Efforts[0]
 	if out, ok := prompts[noThink]; ok && s.off != "none" && spells(source, noThink) {
 		s.off = noThink
 		if s.Default == nil {

@@ -30,20 +30,29 @@ func ReadWish(kwargs map[string]json.RawMessage) Wish {
 			says = append(says, false)
 		}
 	}
-	var effort string
-	if json.Unmarshal(kwargs[EffortName], &effort) == nil && (effort == noThink || slices.Contains(efforts, effort)) {
-		if effort == noThink {
-			effort = efforts[0]
-		}
-		w.Effort = effort
-		if len(says) == 0 {
-			says = append(says, effort != efforts[0])
-		}
+	if w.Effort = readEffort(kwargs); w.Effort != "" && len(says) == 0 {
+		says = append(says, w.Effort != efforts[0])
 	}
 	if len(says) > 0 && !slices.Contains(says, !says[0]) {
 		w.Think = &says[0]
 	}
 	return w
+}
+
+// readEffort is the effort that template variables give, "" for none or for a
+// word that only the template knows.
+func readEffort(kwargs map[string]json.RawMessage) string {
+	for _, name := range effortNames {
+		var effort string
+		switch {
+		case json.Unmarshal(kwargs[name], &effort) != nil:
+		case effort == noThink:
+			return efforts[0]
+		case slices.Contains(efforts, effort):
+			return effort
+		}
+	}
+	return ""
 }
 
 func equal(raw json.RawMessage, want string) bool {
@@ -98,7 +107,11 @@ func (s *Switches) Kwargs(w Wish) map[string]json.RawMessage {
 		kwargs["thinking_mode"] = json.RawMessage(`"adaptive"`)
 	}
 	if effort := s.effort(w); effort != "" {
-		kwargs[EffortName] = json.RawMessage(strconv.Quote(effort))
+		name := EffortName
+		if s != nil && s.effortName != "" {
+			name = s.effortName
+		}
+		kwargs[name] = json.RawMessage(strconv.Quote(effort))
 	}
 	return kwargs
 }
@@ -121,7 +134,7 @@ func (s *Switches) effort(w Wish) string {
 		return ""
 	case s == nil:
 		return w.Effort
-	case len(s.Efforts) == 0 && slices.Contains(s.refused, EffortName+"="+w.Effort):
+	case len(s.Efforts) == 0 && slices.Contains(s.refused, w.Effort):
 		return ""
 	case len(s.Efforts) == 0:
 		return w.Effort
@@ -157,7 +170,7 @@ func (s *Switches) Switch() string {
 	case len(s.Names) > 0:
 		return s.Names[0]
 	case s.off == efforts[0] || s.off == noThink:
-		return EffortName
+		return s.effortName
 	}
 	return ""
 }

@@ -33,6 +33,7 @@ var switched = []struct{ name, source, want string }{
 	{"gpt-oss", `Reasoning: {{ reasoning_effort or "medium" }}` + turn, "; low medium high; ?"},
 	{"hunyuan", turn + `{% if reasoning_effort is not defined or reasoning_effort == "no_think" %}</think>{% elif reasoning_effort == "low" %}<think>.{% else %}<think>{% endif %}{# "high" #}`, "; low high; false"},
 	{"mistral", `{% set e = reasoning_effort or "none" %}{% if e not in ["none", "high"] %}{{ raise_exception("no") }}{% endif %}` + turn + `[{{ e }}]`, "; none high; false"},
+	{"kimi-k3", `{% set e = thinking_effort or "max" %}{% if e not in ["low", "high", "max"] %}{{ raise_exception("no") }}{% endif %}{% if thinking is not defined or thinking %}[{{ e }}]{% endif %}` + turn + `{% if thinking is not defined or thinking %}<think>{% else %}<response>{% endif %}`, "thinking; low high max; true"},
 	{"strict switch", `{% if thinking is defined and thinking is not string %}{{ raise_exception("a string") }}{% endif %}` + turn + `{% if enable_thinking %}<think>{% endif %}`, "enable_thinking; ; false"},
 }
 
@@ -145,13 +146,14 @@ func TestEffortsAreTranslated(t *testing.T) {
 		{"hunyuan", "none", "no_think"}, {"hunyuan", "minimal", "low"}, {"hunyuan", "medium", "high"}, {"hunyuan", "max", "high"},
 		{"mistral", "none", "none"}, {"mistral", "minimal", "high"}, {"mistral", "medium", "high"},
 		{"qwen3", "low", "low"}, // it does not read it
+		{"kimi-k3", "minimal", "low"}, {"kimi-k3", "medium", "high"}, {"kimi-k3", "xhigh", "max"},
 	} {
 		for _, s := range switched {
 			if s.name != c.template {
 				continue
 			}
 			got := newRenderer(t, s.source).Switches().Kwargs(Wish{Effort: c.given})
-			if string(got[EffortName]) != `"`+c.want+`"` {
+			if string(got[EffortName]) != `"`+c.want+`"` && string(got["thinking_effort"]) != `"`+c.want+`"` {
 				t.Errorf("%s: %s became %s, want %s", c.template, c.given, got[EffortName], c.want)
 			}
 		}
@@ -172,6 +174,8 @@ func TestWishesBecomeTemplateOptions(t *testing.T) {
 		{"minimax-m3", Wish{Adaptive: true}, `{"thinking_mode":"adaptive"}`},
 		{"qwen3", Wish{Adaptive: true}, `{}`},
 		{"seed", Wish{Think: &off}, `{"enable_thinking":false,"thinking":false,"thinking_budget":0}`},
+		{"kimi-k3", Wish{Effort: "none"}, `{"enable_thinking":false,"thinking":false}`},
+		{"kimi-k3", Wish{Effort: "low"}, `{"enable_thinking":true,"thinking":true,"thinking_effort":"low"}`},
 		{"gpt-oss", Wish{Think: &off}, `{"enable_thinking":false,"reasoning_effort":"low","thinking":false}`},
 		{"gpt-oss", Wish{Think: &on}, `{"enable_thinking":true,"thinking":true}`},
 		{"hunyuan", Wish{Think: &on}, `{"enable_thinking":true,"reasoning_effort":"high","thinking":true}`},
@@ -198,7 +202,7 @@ func TestTemplateOptionsAreReadAsAWish(t *testing.T) {
 		`{}`: "", `{"x":false}`: "", `{"enable_thinking":false}`: "off", `{"thinking":true}`: "on", `{"thinking_budget":0}`: "off", `{"thinking_budget":512}`: "",
 		`{"thinking_mode":"disabled"}`: "off", `{"thinking_mode":"adaptive"}`: "", `{"enable_thinking":"false"}`: "",
 		`{"enable_thinking":true,"thinking":false}`: "", `{"reasoning_effort":"no_think"}`: "off none", `{"reasoning_effort":"low"}`: "on low",
-		`{"reasoning_effort":7}`: "", `{"reasoning_effort":"own word"}`: "", `{"enable_thinking":false,"reasoning_effort":"low"}`: "off low",
+		`{"reasoning_effort":7}`: "", `{"thinking_effort":"max"}`: "on max", `{"reasoning_effort":"own word"}`: "", `{"enable_thinking":false,"reasoning_effort":"low"}`: "off low",
 	} {
 		var kwargs map[string]json.RawMessage
 		if err := json.Unmarshal([]byte(in), &kwargs); err != nil {
