@@ -22,6 +22,7 @@ type generateOptions struct {
 	chat        bool
 	system      string
 	json        bool
+	effort      string
 	reasoning   string // auto, show, hide
 	maxTokens   int    // 0: what the context leaves
 	temperature float64
@@ -34,6 +35,7 @@ type generateOptions struct {
 func (o *generateOptions) AddFlags(f *config.Flags) {
 	f.Var(config.Bool(&o.chat), "chat", "", "the prompt is a user's message, put into the model's chat template")
 	f.Var(config.String(&o.system), "system", "", "system message of --chat")
+	f.Var(config.Choice(&o.effort, openai.Efforts...), "effort", "", "of --chat: how hard to think, where the model has a switch", "reasoning-effort")
 	f.Var(config.Bool(&o.json), "json", "", "write one JSON object, with the finish and the usage")
 	f.Var(config.Choice(&o.reasoning, "auto", "show", "hide"), "reasoning", "", "of --chat; auto: shown dimmed on a terminal, left out elsewhere")
 	f.Var(config.Int(&o.maxTokens, "tokens", 1, 1<<30), "max-tokens", "n", "longest answer (default: what the context leaves)", "max-new-tokens", "n-predict")
@@ -59,8 +61,8 @@ model as it is, and the text comes back as it is, think tags included; with
   reasond generate --chat --json "9.11 and 9.8, which is greater?"`,
 	}
 	return command(c, w, o.AddFlags, cobra.ArbitraryArgs, func(ctx context.Context, args []string) error {
-		if o.system != "" && !o.chat {
-			return usageError{errors.New("--system belongs to --chat")}
+		if (o.system != "" || o.effort != "") && !o.chat {
+			return usageError{errors.New("--system and --effort belong to --chat")}
 		}
 		prompt := strings.Join(args, " ")
 		if len(args) == 0 {
@@ -123,7 +125,7 @@ func (o *generateOptions) request(m *pipeline.Model, prompt string) (*pipeline.R
 		messages = []message{{"system", o.system}, messages[0]}
 	}
 	raw, err := json.Marshal(messages)
-	req.Chat = llm.Chat{Messages: raw, AddGenerationPrompt: true}
+	req.Chat, req.Effort = llm.Chat{Messages: raw, AddGenerationPrompt: true}, o.effort
 	return req, err
 }
 

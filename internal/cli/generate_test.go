@@ -56,6 +56,7 @@ func TestGenerateWritesTheTextAlone(t *testing.T) {
 	}{
 		{[]string{"--chat", greater}, strings.TrimSpace(greaterAnswer) + "\n"},
 		{[]string{"--chat", "--reasoning", "show", greater}, strings.TrimSpace(greaterThought) + "\n\n" + strings.TrimSpace(greaterAnswer) + "\n"},
+		{[]string{"--chat", "--reasoning", "show", "--effort", "none", greater}, strings.TrimSpace(greaterAnswer) + "\n"},
 		{[]string{"--stop", " than", greaterPrompt}, "<think>" + greaterThought + "</think>\n\n9.8 is greater\n"},
 		{[]string{"--max-tokens", "1", greaterPrompt}, "<think>\n"},
 	} {
@@ -81,7 +82,7 @@ func TestGenerateRefuses(t *testing.T) {
 		code int
 		want string
 	}{
-		{nil, exitUsage, "the prompt is empty"}, {[]string{"--system", "x", "y"}, exitUsage, "--system belongs to --chat"},
+		{nil, exitUsage, "the prompt is empty"}, {[]string{"--system", "x", "y"}, exitUsage, "--system and --effort belong to --chat"}, {[]string{"--effort", "none", "y"}, exitUsage, "belong to --chat"},
 		{[]string{"--max-tokens", "999999", "x"}, exitError, "maximum context length"}, {[]string{"--model", "/none/such", "x"}, exitError, "/none/such"},
 		{[]string{"--temperature", "3", "x"}, exitUsage, "temperature"}, {[]string{strings.Repeat("no ", 1<<20)}, exitError, "maximum context length"},
 	} {

@@ -27,7 +27,7 @@ func readRecording(data, format string) ([]recorded, error) {
 	if format == "text" {
 		return []recorded{{pieces: []string{data}}}, nil
 	}
-	var r recording
+	r := recording{at: map[int]int{}}
 	n := 0
 	for line := range strings.Lines(data) {
 		n++
@@ -106,7 +106,10 @@ func (e *event) known() bool {
 }
 
 // recording collects events.
-type recording struct{ choices []recorded }
+type recording struct {
+	choices []recorded
+	at      map[int]int // a choice's place in choices, by its index
+}
 
 func (r *recording) event(line string) error {
 	var e event
@@ -139,11 +142,10 @@ func (r *recording) event(line string) error {
 }
 
 func (r *recording) choice(index int) *recorded {
-	for i := range r.choices {
-		if r.choices[i].index == index {
-			return &r.choices[i]
-		}
+	if i, ok := r.at[index]; ok {
+		return &r.choices[i]
 	}
+	r.at[index] = len(r.choices)
 	r.choices = append(r.choices, recorded{index: index})
 	return &r.choices[len(r.choices)-1]
 }
