@@ -56,6 +56,9 @@ func runServe(ctx context.Context, w world, o config.Serve) (err error) {
 		return err
 	}
 	log := newLogger(w.err, o.LogLevel, o.LogFormat)
+	for _, note := range o.NoEffect {
+		log.Warn(note)
+	}
 	// The port comes first: that it is taken must not be learnt after a download.
 	listener, err := listen(&o)
 	if err != nil {

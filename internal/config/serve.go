@@ -37,6 +37,8 @@ type Serve struct {
 
 	LogLevel  string // debug, info, warn, error
 	LogFormat string // auto, text, json
+
+	NoEffect []string // a sentence for each flag given that does nothing here
 }
 
 // Model is what is opened and how: the part of Serve that commands which run a
@@ -121,6 +123,7 @@ func (s *Serve) AddFlags(f *Flags) {
 	f.Var(Duration(&s.KeepAlive), "sse-keep-alive-interval", "", "a comment goes into a stream that is silent this long; 0: never")
 	f.Var(Choice(&s.LogLevel, "debug", "info", "warn", "error", "warning=warn", "trace=debug", "critical=error"), "log-level", "", "least important lines that are logged", "uvicorn-log-level")
 	f.Var(Choice(&s.LogFormat, "auto", "text", "json"), "log-format", "", "auto: text on a terminal, else json")
+	addNoEffect(f, &s.NoEffect)
 }
 
 // launcher is the word that LMDeploy's command lines have before the model.
