@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -93,7 +94,7 @@ func (b *body) prompt(mode Mode, p llm.Prompt) error {
 }
 
 func (b *body) chat(c *llm.Chat) {
-	b.fields["messages"] = c.Messages
+	b.fields["messages"] = history(c.Messages, b.kind.reasoning)
 	if len(c.Tools) > 0 {
 		b.fields["tools"] = c.Tools
 		maps.Copy(b.fields, b.kind.withTools)
@@ -108,6 +109,33 @@ func (b *body) chat(c *llm.Chat) {
 		}
 	}
 	b.switches(c.Kwargs)
+}
+
+// history gives past reasoning, which comes as reasoning_content, every name by
+// which an upstream of this kind may read it: one that does not know the name
+// would lose the thought without a word.
+func history(messages json.RawMessage, names []string) json.RawMessage {
+	const ours = "reasoning_content"
+	if len(names) == 1 && names[0] == ours || !bytes.Contains(messages, []byte(`"`+ours+`"`)) {
+		return messages
+	}
+	var all []map[string]json.RawMessage
+	if json.Unmarshal(messages, &all) != nil {
+		return messages // the upstream says what is wrong with them
+	}
+	for _, m := range all {
+		thought, given := m[ours]
+		for _, name := range names {
+			if _, taken := m[name]; given && !taken {
+				m[name] = thought
+			}
+		}
+	}
+	named, err := json.Marshal(all)
+	if err != nil {
+		return messages
+	}
+	return named
 }
 
 // switches sends the template's options. Where the upstream takes none, those

@@ -30,7 +30,7 @@ type kind struct {
 
 	// parsing is what holds with the switches of chat sent.
 	parsing   Parsing
-	reasoning []string // reasoning's names in a delta, the first that is filled counts
+	reasoning []string // its names in a delta, the first that is filled counts, and in past messages
 	ids       bool     // completions take token ids as the prompt
 	choices   bool     // n may be greater than 1 in a stream
 	kwargs    bool     // chat_template_kwargs
