@@ -141,65 +141,107 @@ func nearer(base, on, off string) *bool {
 	return nil
 }
 
-// tryEfforts finds the values of the effort, under one of its names. A template that prints the
-// value takes any word: of those, the three that every such model knows count.
-// Of a template that compares it, those that it tells from nonsense do, and
-// those that it spells.
+// tryEfforts finds the values of the effort under one of its names.
 func (s *Switches) tryEfforts(t *trial, name, base, source string) {
-	const nonsense = "probevalue"
-	other, otherOK := t.render(name, strconv.Quote(nonsense))
-	prompts := map[string]string{}
-	for _, e := range append([]string{noThink}, efforts...) {
-		if out, ok := t.render(name, strconv.Quote(e)); ok {
-			prompts[e] = out
-		} else if name == EffortName {
-			s.refused = append(s.refused, e)
-		}
+	w := tryWords(t, name)
+	if name == EffortName {
+		s.refused = append(s.refused, w.refused...)
 	}
-	if otherOK && strings.Contains(other, nonsense) {
-		for _, e := range []string{"low", "medium", "high"} {
-			if _, ok := prompts[e]; ok {
-				s.Efforts = append(s.Efforts, e)
-			}
-		}
-	} else {
-		s.Efforts = told(prompts, otherOK, other, source)
-	}
-	if len(s.Efforts) == 0 {
+	levels, off := w.understood(source)
+	if len(levels) == 0 {
 		return
 	}
-	s.effortName, s.off = name, s.Efforts[0]
-	if out, ok := prompts[noThink]; ok && s.off != "none" && spells(source, noThink) {
-		s.off = noThink
-		if s.Default == nil {
-			s.Default = nearer(base, prompts[s.Efforts[len(s.Efforts)-1]], out)
-		}
-	}
-	if s.off == "none" && s.Default == nil && len(s.Efforts) > 1 {
-		s.Default = nearer(base, prompts[s.Efforts[len(s.Efforts)-1]], prompts["none"])
+	s.effortName, s.Efforts, s.off = name, levels, off
+	if s.Default == nil && (off == noThink || off == "none" && len(levels) > 1) {
+		s.Default = nearer(base, w.prompts[levels[len(levels)-1]], w.prompts[off])
 	}
 	s.needsOn = len(s.Names) == 0 && s.Default != nil && !*s.Default
 }
 
-// told are the efforts that a template tells from a word that is none. Nothing
-// is understood where all prompts are the same.
-func told(prompts map[string]string, otherOK bool, other, source string) []string {
+// words are the prompts that the values of an effort lead to.
+type words struct {
+	prompts map[string]string // by the value
+	refused []string          // values with which rendering fails
+	other   *string           // with a word that is no effort; nil: it fails
+	printed bool              // it prints any word
+}
+
+func tryWords(t *trial, name string) words {
+	const nonsense = "probevalue"
+	w := words{prompts: map[string]string{}}
+	if out, ok := t.render(name, strconv.Quote(nonsense)); ok {
+		w.other, w.printed = &out, strings.Contains(out, nonsense)
+	}
+	for _, e := range append([]string{noThink}, efforts...) {
+		if out, ok := t.render(name, strconv.Quote(e)); ok {
+			w.prompts[e] = out
+		} else {
+			w.refused = append(w.refused, e)
+		}
+	}
+	return w
+}
+
+// understood are the efforts that the template takes and the one that turns
+// thinking off, or is nearest to that. A template that prints the value takes
+// any word: of those, the three that every such model knows count. Of a template
+// that compares it, those that it tells from nonsense do, and those that it
+// spells.
+func (w *words) understood(source string) (levels []string, off string) {
+	if w.printed {
+		for _, e := range []string{"low", "medium", "high"} {
+			if _, ok := w.prompts[e]; ok {
+				levels = append(levels, e)
+			}
+		}
+	} else {
+		levels = w.told(source)
+	}
+	_, quiet := w.prompts[noThink]
+	quiet = quiet && !w.printed
+	if quiet && len(levels) == 0 && w.differs(noThink) {
+		levels = spelt(w.prompts, source) // all are one, but for that
+	}
+	switch {
+	case len(levels) == 0:
+		return nil, ""
+	case quiet && levels[0] != "none" && spells(source, noThink):
+		return levels, noThink
+	}
+	return levels, levels[0]
+}
+
+// differs says that a value does not lead where nonsense does.
+func (w *words) differs(value string) bool { return w.other == nil || w.prompts[value] != *w.other }
+
+// told are the efforts that a template tells from a word that is none, and those
+// that it spells. Nothing is understood where all prompts are the same.
+func (w *words) told(source string) []string {
 	var all []string
 	differ := false
 	for _, e := range efforts {
-		out, ok := prompts[e]
-		if !ok {
-			continue
-		}
-		if !otherOK || out != other {
-			differ = true
-			all = append(all, e)
-		} else if spells(source, e) {
+		if _, ok := w.prompts[e]; ok && (w.differs(e) || spells(source, e)) {
+			differ = differ || w.differs(e)
 			all = append(all, e)
 		}
 	}
 	if !differ {
 		return nil
+	}
+	return all
+}
+
+// spelt are the efforts that a template spells, other than none; high if it
+// spells none of them.
+func spelt(prompts map[string]string, source string) []string {
+	var all []string
+	for _, e := range efforts[1:] {
+		if _, ok := prompts[e]; ok && spells(source, e) {
+			all = append(all, e)
+		}
+	}
+	if len(all) == 0 {
+		all = []string{"high"}
 	}
 	return all
 }

@@ -32,6 +32,7 @@ var switched = []struct{ name, source, want string }{
 	{"seed", turn + `{% if thinking_budget is defined and thinking_budget == 0 %}</think>{% endif %}`, "thinking_budget; ; true"},
 	{"gpt-oss", `Reasoning: {{ reasoning_effort or "medium" }}` + turn, "; low medium high; ?"},
 	{"hunyuan", turn + `{% if reasoning_effort is not defined or reasoning_effort == "no_think" %}</think>{% elif reasoning_effort == "low" %}<think>.{% else %}<think>{% endif %}{# "high" #}`, "; low high; false"},
+	{"hunyuan 4", turn + `{% if reasoning_effort is not defined %}{% set reasoning_effort = 'high' %}{% endif %}<think>{% if reasoning_effort == 'no_think' %}</think>{% endif %}`, "; high; true"},
 	{"mistral", `{% set e = reasoning_effort or "none" %}{% if e not in ["none", "high"] %}{{ raise_exception("no") }}{% endif %}` + turn + `[{{ e }}]`, "; none high; false"},
 	{"kimi-k3", `{% set e = thinking_effort or "max" %}{% if e not in ["low", "high", "max"] %}{{ raise_exception("no") }}{% endif %}{% if thinking is not defined or thinking %}[{{ e }}]{% endif %}` + turn + `{% if thinking is not defined or thinking %}<think>{% else %}<response>{% endif %}`, "thinking; low high max; true"},
 	{"strict switch", `{% if thinking is defined and thinking is not string %}{{ raise_exception("a string") }}{% endif %}` + turn + `{% if enable_thinking %}<think>{% endif %}`, "enable_thinking; ; false"},
@@ -144,6 +145,7 @@ func TestEffortsAreTranslated(t *testing.T) {
 	for _, c := range []struct{ template, given, want string }{
 		{"gpt-oss", "none", "low"}, {"gpt-oss", "minimal", "low"}, {"gpt-oss", "medium", "medium"}, {"gpt-oss", "xhigh", "high"}, {"gpt-oss", "max", "high"},
 		{"hunyuan", "none", "no_think"}, {"hunyuan", "minimal", "low"}, {"hunyuan", "medium", "high"}, {"hunyuan", "max", "high"},
+		{"hunyuan 4", "none", "no_think"}, {"hunyuan 4", "low", "high"},
 		{"mistral", "none", "none"}, {"mistral", "minimal", "high"}, {"mistral", "medium", "high"},
 		{"qwen3", "low", "low"}, // it does not read it
 		{"kimi-k3", "minimal", "low"}, {"kimi-k3", "medium", "high"}, {"kimi-k3", "xhigh", "max"},

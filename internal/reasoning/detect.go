@@ -95,6 +95,8 @@ var signs = []sign{
 	{parser: "gemma4", has: []string{"<|channel>", "<channel|>"}},
 	{parser: "kimi", has: []string{"◁think▷"}, token: "◁think▷"},
 	{parser: "kimi-k3", has: []string{"<|open|>", "<|close|>", "<|sep|>", "think"}},
+	{parser: "hunyuan", has: []string{"<think:opensource>", "</think:opensource>"}},
+	{parser: "hunyuan", has: []string{"<think:6124c78e>", "</think:6124c78e>"}},
 	{parser: "minimax-m3", has: []string{"<mm:think>", "</mm:think>"}},
 	{parser: "k2-horizon", has: []string{"<ifm|think"}},
 	{parser: "plamo3", has: []string{"<|plamo:begin_think:plamo|>"}},
