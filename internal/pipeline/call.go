@@ -10,8 +10,11 @@ import (
 
 // calls makes a parser's tool segments into elements of OpenAI's
 // delta.tool_calls: a call is begun once its name is whole, its arguments
-// follow in pieces as they come.
+// follow in pieces as they come, or whole where json has to make JSON of them.
 type calls struct {
+	json  func(raw string) string // reasoning.Descriptor.Arguments
+	raw   []byte                  // arguments for it
+	open  bool                    // a call is begun whose arguments it has yet to make
 	count int
 	name  []byte // of the call whose name is coming; nil: none is
 	end   int    // where the last piece of the name ended
@@ -35,14 +38,18 @@ type functionPart struct {
 func (c *choice) call(s reasoning.Segment, text string) {
 	c.flushThought()
 	if s.Kind == reasoning.ToolName {
-		if c.calls.name != nil && s.Start != c.calls.end {
-			c.beginCall()
+		if c.calls.name == nil || s.Start != c.calls.end {
+			c.endCall()
 		}
 		c.calls.name, c.calls.end = append(c.calls.name, text...), s.End
 		return
 	}
 	c.beginCall()
-	if text != "" && c.calls.count > 0 {
+	switch {
+	case text == "" || c.calls.count == 0:
+	case c.calls.json != nil:
+		c.calls.raw = append(c.calls.raw, text...)
+	default:
 		c.piece(callPiece{Index: c.calls.count - 1, Function: functionPart{Arguments: text}})
 	}
 }
@@ -53,8 +60,17 @@ func (c *choice) beginCall() {
 		return
 	}
 	c.piece(callPiece{Index: c.calls.count, ID: "call_" + rand.Text(), Type: "function", Function: functionPart{Name: string(c.calls.name)}})
-	c.calls.name = nil
+	c.calls.name, c.calls.open = nil, true
 	c.calls.count++
+}
+
+// endCall begins the call whose name is whole and ends the one that is begun.
+func (c *choice) endCall() {
+	c.beginCall()
+	if c.calls.open && c.calls.json != nil {
+		c.piece(callPiece{Index: c.calls.count - 1, Function: functionPart{Arguments: c.calls.json(string(c.calls.raw))}})
+	}
+	c.calls.open, c.calls.raw = false, c.calls.raw[:0]
 }
 
 func (c *choice) piece(p callPiece) {

@@ -38,7 +38,7 @@ type textRun struct{ start, end int }
 func (m *Model) newChoice(i int, req *Request, start reasoning.Start) *choice {
 	c := &choice{index: i, req: req, parser: &plain{}}
 	if m.Parser != nil && !req.NoParser {
-		c.parser = m.Parser.New(start)
+		c.parser, c.calls.json = m.Parser.New(start), m.Parser.Arguments
 	}
 	if m.Tokenizer != nil {
 		c.vocab = m.Tokenizer.Vocab()
@@ -134,20 +134,20 @@ func (c *choice) segment(s reasoning.Segment) {
 	}
 	text := c.take(s.End)
 	c.count(s)
-	if !c.req.KeepSpecial {
+	tool := s.Kind == reasoning.ToolName || s.Kind == reasoning.ToolArguments
+	if !c.req.KeepSpecial && (!tool || c.calls.json == nil) { // arguments may be written in control tokens
 		text = c.dropControl(s, text)
 	}
-	tool := s.Kind == reasoning.ToolName || s.Kind == reasoning.ToolArguments
 	switch {
 	case tool && c.raws():
 		c.uncut(text)
 	case tool:
 		c.call(s, text)
 	case s.Kind == reasoning.Reasoning:
-		c.beginCall()
+		c.endCall()
 		c.reasoning(text)
 	default:
-		c.beginCall()
+		c.endCall()
 		c.content(text)
 	}
 }
@@ -275,7 +275,7 @@ func (c *choice) finish(fin llm.Finish, prompt int) {
 	if c.match == nil {
 		c.flush()
 	}
-	c.beginCall()
+	c.endCall()
 	c.flushThought()
 	if c.calls.count > 0 && c.match == nil && fin.Reason == llm.FinishStop {
 		fin.Reason = llm.FinishToolCalls

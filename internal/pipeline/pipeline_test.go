@@ -462,8 +462,18 @@ func TestAnUpstreamThatSplitsIsPassedOnUnderOurContract(t *testing.T) {
 func TestCallsThatTheParserFindsAreAnnouncedOnceTheirNameIsWhole(t *testing.T) {
 	const text = "<|channel|>analysis<|message|>Need it.<|end|><|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json" +
 		"<|message|>{\"a\":1}<|call|><|start|>assistant<|channel|>commentary to=functions.g <|constrain|>json<|message|>{}<|call|>"
+	announcesCalls(t, "gpt-oss", text)
+	// Where arguments are no JSON they are made JSON of, and come whole.
+	announcesCalls(t, "kimi-k3", "<|open|>think<|sep|>Need it.<|close|>think<|sep|><|open|>tools<|sep|><|open|>call tool=\"f\" index=\"0\"<|sep|>"+
+		"<|open|>argument key=\"a\" type=\"integer\"<|sep|>1<|close|>argument<|sep|><|close|>call<|sep|>"+
+		"<|open|>call tool=\"g\" index=\"1\"<|sep|><|close|>call<|sep|><|close|>tools<|sep|>")
+}
+
+// announcesCalls checks the calls f({"a":1}) and g({}) of an answer.
+func announcesCalls(t *testing.T, parser, text string) {
+	t.Helper()
 	for _, n := range []int{1, 3, len(text)} {
-		m := newModel(t, "gpt-oss", scripted.Config{Script: scripted.Texts(text, n), MaxContext: 8192})
+		m := newModel(t, parser, scripted.Config{Script: scripted.Texts(text, n), MaxContext: 8192})
 		m.MaxContext = 8192
 		req := request()
 		req.Chat.Tools = json.RawMessage(`[{"type":"function","function":{"name":"f"}}]`)
@@ -485,7 +495,7 @@ func TestCallsThatTheParserFindsAreAnnouncedOnceTheirNameIsWhole(t *testing.T) {
 			for _, e := range events {
 				switch e.Kind {
 				case llm.EventContent:
-					t.Errorf("%d bytes a step: content %q", n, e.Text)
+					t.Errorf("%s, %d bytes a step: content %q", parser, n, e.Text)
 				case llm.EventFinish:
 					finish = *e.Finish
 				case llm.EventToolCall:
@@ -507,10 +517,10 @@ func TestCallsThatTheParserFindsAreAnnouncedOnceTheirNameIsWhole(t *testing.T) {
 		r.Close()
 		if len(calls) != 2 || calls[0].Function.Name != "f" || calls[0].Function.Arguments != `{"a":1}` ||
 			calls[1].Function.Name != "g" || calls[1].Function.Arguments != "{}" || calls[0].ID == calls[1].ID || calls[0].Type != "function" {
-			t.Errorf("%d bytes a step: calls %+v", n, calls)
+			t.Errorf("%s, %d bytes a step: calls %+v", parser, n, calls)
 		}
 		if finish.Reason != llm.FinishToolCalls {
-			t.Errorf("%d bytes a step: finish %+v", n, finish)
+			t.Errorf("%s, %d bytes a step: finish %+v", parser, n, finish)
 		}
 	}
 }
