@@ -128,26 +128,34 @@ func (e *Engine) Submit(ctx context.Context, req *llm.Request) (llm.Stream, erro
 	if e.stopped {
 		return nil, llm.Errorf(llm.Stopping, "", "the engine has stopped")
 	}
-	if e.stats.Waiting >= e.cfg.Queue {
-		return nil, &llm.Error{Kind: llm.Overloaded, Message: "the queue is full", RetryAfter: time.Second}
+	admitted := false
+	select {
+	case e.slots <- struct{}{}:
+		admitted = true
+		e.stats.Running++
+	default:
+		if e.stats.Waiting >= e.cfg.Queue {
+			return nil, &llm.Error{Kind: llm.Overloaded, Message: "the queue is full", RetryAfter: time.Second}
+		}
+		e.stats.Waiting++
 	}
-	e.stats.Waiting++
 	e.stats.PromptTokens += uint64(len(req.Prompt.IDs))
 	ctx, cancel := context.WithCancel(ctx)
 	s := &stream{wake: make(chan struct{}, 1), cancel: cancel, left: req.N, choices: make([]choice, req.N)}
 	e.wg.Add(1)
-	go e.run(ctx, req, s)
+	go e.run(ctx, req, s, admitted)
 	return s, nil
 }
 
 // run takes the request through queue and steps; all its choices move together.
-func (e *Engine) run(ctx context.Context, req *llm.Request, s *stream) {
+func (e *Engine) run(ctx context.Context, req *llm.Request, s *stream, admitted bool) {
 	defer e.wg.Done()
 	defer s.cancel()
-	err := e.admit(ctx)
-	if err != nil {
-		s.finishAll(llm.Finish{Reason: llm.FinishAbort, StopID: -1, Err: err})
-		return
+	if !admitted {
+		if err := e.admit(ctx); err != nil {
+			s.finishAll(llm.Finish{Reason: llm.FinishAbort, StopID: -1, Err: err})
+			return
+		}
 	}
 	defer e.release()
 	scripts := make([][]Step, req.N)
@@ -164,6 +172,7 @@ func (e *Engine) run(ctx context.Context, req *llm.Request, s *stream) {
 	}
 }
 
+// admit waits for a slot.
 func (e *Engine) admit(ctx context.Context) error {
 	var err error
 	select {
