@@ -1,7 +1,6 @@
 package prompt
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,15 +48,6 @@ var toggles = []toggle{
 	{"thinking", "true", "false"},
 	{"thinking_mode", `"enabled"`, `"disabled"`}, // MiniMax-M3
 	{"thinking_budget", "", "0"},                 // Seed-OSS
-}
-
-// toggleOf finds a toggle by its name.
-func toggleOf(name string) (toggle, bool) {
-	i := slices.IndexFunc(toggles, func(t toggle) bool { return t.name == name })
-	if i < 0 {
-		return toggle{}, false
-	}
-	return toggles[i], true
 }
 
 // trial renders the small chat with one variable set.
