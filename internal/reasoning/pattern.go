@@ -61,15 +61,6 @@ func compilePattern(expr string) (*pattern, error) {
 	return p, nil
 }
 
-// groups are the names of an expression's groups.
-func groups(expr string) []string {
-	re, err := syntax.Parse(goSpelling(expr), syntax.Perl|syntax.DotNL)
-	if err != nil {
-		return nil
-	}
-	return slices.DeleteFunc(re.CapNames(), func(name string) bool { return name == "" })
-}
-
 // goSpelling puts Python's Unicode classes into Go's words.
 func goSpelling(expr string) string {
 	classes := map[byte]string{'w': `\p{L}\p{M}\p{N}_`, 'd': `\p{Nd}`, 's': `\s\x{1c}-\x{1f}\x{85}\p{Z}`}
