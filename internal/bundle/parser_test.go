@@ -176,9 +176,19 @@ func sameTags(d reasoning.Descriptor, name string) bool {
 	return false
 }
 
+// A model's own response template comes before what its chat template shows, if
+// the two fit.
 func TestAResponseTemplateIsTheParser(t *testing.T) {
-	src := folder(t, "m", nil)
-	if _, err := responseTemplate(src); !errors.Is(err, builtin.ErrNoResponseTemplate) {
+	const fields = `"fields":{"thinking":{"open":"%","close":"</%"},"content":{"close":"<|im_end|>"}}`
+	for tag, want := range map[string]string{"<think>": "response-template", "<muse>": "does not fit"} {
+		template := `{"start_anchor":"<|im_start|>assistant\n",` + strings.NewReplacer("</%", "</"+tag[1:], "%", tag).Replace(fields) + `}`
+		src := folder(t, "m", map[string]string{"tokenizer_config.json": `{"response_template":` + template + `}`})
+		got, why, err := parserOf(t, "", src)
+		if err != nil || got != want && (why == nil || !strings.Contains(why.Error(), want)) {
+			t.Errorf("%s: %q, %v, %v; want %q", tag, got, why, err, want)
+		}
+	}
+	if _, err := responseTemplate(folder(t, "m", nil)); !errors.Is(err, builtin.ErrNoResponseTemplate) {
 		t.Errorf("a model without: %v", err)
 	}
 }
