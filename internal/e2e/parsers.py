@@ -5,7 +5,7 @@ client.
 
 Each case is asked for in five ways: whole, streamed, streamed with
 stream_reasoning=false, and whole and streamed with separate_reasoning=false.
-Reasoning, content and finish must be the case's, byte for byte, and each stream
+Reasoning, content, calls and finish must be the case's, byte for byte, and each stream
 must keep the contract of chunks. Prints what differs and exits with 1.
 """
 
@@ -38,13 +38,14 @@ def whole(client, case, **extra):
     return {
         "reasoning": thought(choice.message) or "",
         "content": choice.message.content or "",
+        "calls": [{"name": c.function.name, "arguments": c.function.arguments} for c in choice.message.tool_calls or []],
         "finish": choice.finish_reason,
         "tokens": answer.usage.completion_tokens,
     }
 
 
 def streamed(client, case, **extra):
-    got = {"reasoning": "", "content": "", "finish": None}
+    got = {"reasoning": "", "content": "", "calls": [], "finish": None}
     kinds = []  # of each delta with text
     first = True
     for chunk in ask(client, case, extra=extra, stream=True, stream_options={"include_usage": True}):
@@ -68,6 +69,12 @@ def streamed(client, case, **extra):
         if delta.content is not None:
             got["content"] += delta.content
             kinds.append("content")
+        for piece in delta.tool_calls or []:
+            assert reasoning is delta.content, "a call comes alone"  # both None
+            if piece.index == len(got["calls"]):
+                assert piece.id and piece.type == "function", "a call begins with its id"
+                got["calls"].append({"name": piece.function.name, "arguments": ""})
+            got["calls"][piece.index]["arguments"] += piece.function.arguments
         got["finish"] = choice.finish_reason
     if not case["blocks"]:
         assert kinds == sorted(kinds, reverse=True), "reasoning after content"
@@ -76,13 +83,14 @@ def streamed(client, case, **extra):
 
 def check(client, case):
     """What is wrong with a case, as lines."""
-    apart = {k: case[k] for k in ("reasoning", "content", "finish", "tokens")}
-    inline = {**apart, "reasoning": "", "content": case["raw"]}
+    apart = {k: case[k] for k in ("reasoning", "content", "calls", "finish", "tokens")}
+    apart["calls"] = apart["calls"] or []
+    inline = {**apart, "reasoning": "", "content": case["raw"], "calls": []}
+    if case["calls"]:
+        inline["finish"] = "stop"
     wrong = []
 
     def same(how, want, got):
-        if case["calls"] and want is apart and isinstance(got, dict):
-            got = {**got, "content": want["content"]}
         if got != want:
             wrong.append(f"{case['ask']}, {how}:\n raw {case['raw']!r}\n got {got!r}\nwant {want!r}")
 
