@@ -113,9 +113,14 @@ func openUpstream(ctx context.Context, up Upstream) (*Bundle, error) {
 		text.close()
 		return nil, err
 	}
+	e.Watch(healthInterval)
 	m.Engine, m.Name, m.MaxContext = e, cmp.Or(up.Name, e.Model()), e.Caps().MaxContext
 	return &Bundle{Model: m, NoParser: text.noParser}, nil
 }
+
+// healthInterval is how often an upstream's health is asked for, which /readyz
+// passes on.
+const healthInterval = 2 * time.Second
 
 // upstreamText is the text side of prompts that are made here; it has only a
 // parser where they are not.

@@ -198,5 +198,6 @@ type Stats struct {
 	PrefixQueries, PrefixHits    uint64 // tokens looked up in the prefix cache; tokens found
 	LastStep                     int64  // unix nanoseconds when the last step ended
 	Stalled                      bool   // a step has run longer than the stall limit
+	Unreachable                  bool   // a remote engine's upstream does not answer; requests are tried all the same
 	WeightBytes, WeightFileBytes int64  // memory that holds weights; their bytes in the file
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/reasond/reasond/internal/llm"
 )
@@ -123,6 +124,36 @@ func (e *Engine) contextOfProps(ctx context.Context) int {
 
 // Health asks the upstream's own health endpoint; nil: it can work.
 func (e *Engine) Health(ctx context.Context) error { return e.get(ctx, e.kind.health, nil) }
+
+// Watch asks for the upstream's health every interval until Close, so that
+// Stats can say whether it can be reached.
+func (e *Engine) Watch(interval time.Duration) {
+	ctx, cancel := context.WithCancel(context.Background())
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		cancel()
+		return
+	}
+	e.unwatch = cancel
+	e.wg.Add(1)
+	go func() {
+		defer e.wg.Done()
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			limit, done := context.WithTimeout(ctx, 5*time.Second)
+			err := e.Health(limit)
+			done()
+			e.stats.update(func(s *llm.Stats) { s.Unreachable = err != nil })
+		}
+	}()
+}
 
 // get decodes a JSON answer into v, unless v is nil.
 func (e *Engine) get(ctx context.Context, path string, v any) error {

@@ -93,6 +93,7 @@ type Engine struct {
 	mu      sync.Mutex
 	stopped bool
 	streams map[*stream]struct{}
+	unwatch context.CancelFunc // ends Watch; nil: it was never called
 	wg      sync.WaitGroup
 }
 
@@ -225,6 +226,9 @@ func (e *Engine) Close() error {
 	e.stopped = true
 	for s := range e.streams {
 		s.cancel(errStopping)
+	}
+	if e.unwatch != nil {
+		e.unwatch()
 	}
 	e.mu.Unlock()
 	e.wg.Wait()

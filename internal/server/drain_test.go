@@ -163,3 +163,26 @@ func TestStalledEngineIsNotReadyAndHoldsNobody(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// away is an engine whose upstream does not answer its health check.
+type away struct{ *scripted.Engine }
+
+func (e away) Stats() llm.Stats {
+	s := e.Engine.Stats()
+	s.Unreachable = true
+	return s
+}
+
+func TestAnUpstreamThatIsAwayIsNotReadyButTried(t *testing.T) {
+	engine := away{scripted.New(scripted.Config{Script: spell(raw, 3)})}
+	f := begin(t, Config{Models: models(tinyModel(t, engine))}, scripted.Config{})
+	if r := f.do(t, "GET", "/readyz", ""); r.status != 503 || *envelope(t, r).Code != "upstream_unreachable" {
+		t.Errorf("/readyz: %d", r.status)
+	}
+	if r := f.chat(t, ask()); r.status != 200 {
+		t.Errorf("a request: %d %s", r.status, r.body)
+	}
+	if err := engine.Close(); err != nil {
+		t.Error(err)
+	}
+}

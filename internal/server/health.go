@@ -11,8 +11,9 @@ import (
 )
 
 var (
-	errStalled = &llm.Error{Kind: llm.Stopping, Code: "engine_stalled", Message: "the engine makes no progress", RetryAfter: 10 * time.Second}
-	errLoading = &llm.Error{Kind: llm.Stopping, Code: "loading", Message: "the model is being loaded", RetryAfter: time.Second}
+	errStalled     = &llm.Error{Kind: llm.Stopping, Code: "engine_stalled", Message: "the engine makes no progress", RetryAfter: 10 * time.Second}
+	errUnreachable = &llm.Error{Kind: llm.Stopping, Code: "upstream_unreachable", Message: "the server behind this one does not answer", RetryAfter: 2 * time.Second}
+	errLoading     = &llm.Error{Kind: llm.Stopping, Code: "loading", Message: "the model is being loaded", RetryAfter: time.Second}
 )
 
 type status struct {
@@ -23,7 +24,8 @@ type status struct {
 func (s *Server) alive(w http.ResponseWriter, _ *http.Request) { writeJSON(w, status{"ok"}) }
 
 // ready says that requests are taken: the models are there, nothing drains, and
-// every engine makes progress. It asks the engines, as an HTTP layer that answers proves nothing.
+// every engine makes progress, or its upstream answers. It asks the engines, as
+// an HTTP layer that answers proves nothing.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if s.gate.draining() {
 		s.fail(w, r, errDraining)
@@ -37,6 +39,10 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	for _, m := range c.models {
 		if stalled(m) {
 			s.fail(w, r, errStalled)
+			return
+		}
+		if m.Engine.Stats().Unreachable {
+			s.fail(w, r, errUnreachable)
 			return
 		}
 	}
