@@ -101,8 +101,8 @@ func (e *Engine) send(ctx context.Context, method, path, id string, body []byte)
 		req.Header.Set("Content-Type", "application/json")
 		req.Header.Set("Accept", "text/event-stream")
 	}
-	if id != "" {
-		req.Header.Set("X-Request-Id", id) // vLLM and SGLang log it
+	if id != "" && e.kind.traced {
+		req.Header.Set("X-Request-Id", id)
 	}
 	if e.cfg.APIKey != "" {
 		req.Header.Set("Authorization", "Bearer "+e.cfg.APIKey)

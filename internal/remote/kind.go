@@ -38,6 +38,7 @@ type kind struct {
 	// withTools is sent where there are tools: the prompt shows them, calls stay
 	// in the text.
 	withTools map[string]any
+	traced    bool   // takes any X-Request-Id, which its log shows; others refuse what is no UUID
 	counts    bool   // stream_options.continuous_usage_stats
 	topKOff   int    // the top_k that switches it off
 	health    string // path that answers 200 when the server can work
@@ -87,7 +88,7 @@ var kinds = map[string]kind{
 			}),
 		reasoning: []string{"reasoning", "reasoning_content"},
 		withTools: map[string]any{"tool_choice": "none"}, // a server without a tool parser refuses auto
-		ids:       true, choices: true, kwargs: true, effort: true, counts: true, health: "/health",
+		ids:       true, choices: true, kwargs: true, effort: true, traced: true, counts: true, health: "/health",
 	},
 	"sglang": {
 		chat: takes(penalties+"repetition_penalty top_k min_p min_tokens stop_token_ids ignore_eos logit_bias logprobs cache_salt continue_final_message",
@@ -95,7 +96,7 @@ var kinds = map[string]kind{
 		text: takes(penalties+"repetition_penalty top_k min_p min_tokens stop_token_ids ignore_eos logit_bias logprobs cache_salt",
 			map[string]any{"skip_special_tokens": false, "return_token_ids": true}),
 		parsing: ParsingRaw, reasoning: []string{"reasoning_content", "reasoning"},
-		ids: true, choices: true, kwargs: true, effort: true, counts: true, topKOff: -1, health: "/health",
+		ids: true, choices: true, kwargs: true, effort: true, traced: true, counts: true, topKOff: -1, health: "/health",
 	},
 	// LightLLM with separate_reasoning=false runs its parser all the same and
 	// joins both parts without the tags: nothing could be split any more. So it
@@ -145,7 +146,7 @@ var kinds = map[string]kind{
 		text: takes(penalties+"repetition_penalty top_k min_p min_tokens stop_token_ids ignore_eos logit_bias cache_salt",
 			map[string]any{"skip_special_tokens": false}),
 		parsing: ParsingRaw, reasoning: []string{"reasoning_content", "reasoning"},
-		ids: true, choices: true, kwargs: true, effort: true, topKOff: -1, health: "/readyz",
+		ids: true, choices: true, kwargs: true, effort: true, traced: true, topKOff: -1, health: "/readyz",
 	},
 }
 

@@ -527,3 +527,20 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+// llama-cpp-python's server answers an X-Request-Id that is no UUID with an
+// empty 400.
+func TestARequestsIDGoesOnlyToWhomItIsKnownToSuit(t *testing.T) {
+	for _, kind := range Kinds() {
+		tw := newTwin(t, says(sse(`{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}`)))
+		s, err := newEngine(t, Config{BaseURL: tw.URL, Kind: kind}).Submit(t.Context(), chatRequest(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		collect(t, s, 1)
+		logged := kind == "vllm" || kind == "sglang" || kind == "reasond"
+		if id := tw.heads[0].Get("X-Request-Id"); (id != "") != logged {
+			t.Errorf("%s got the id %q", kind, id)
+		}
+	}
+}
