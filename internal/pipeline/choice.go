@@ -134,6 +134,9 @@ func (c *choice) segment(s reasoning.Segment) {
 	}
 	text := c.take(s.End)
 	c.count(s)
+	if s.Kind != reasoning.Content && !c.release() {
+		return
+	}
 	tool := s.Kind == reasoning.ToolName || s.Kind == reasoning.ToolArguments
 	if !c.req.KeepSpecial && (!tool || c.calls.json == nil) { // arguments may be written in control tokens
 		text = c.dropControl(s, text)
@@ -240,16 +243,20 @@ func (c *choice) checked(text string, matched bool) {
 // uncut emits raw text in which no stop string is looked for: reasoning and
 // markers of an answer that is not separated. No stop string spans it.
 func (c *choice) uncut(text string) {
-	if text == "" || c.match != nil {
-		return
+	if text != "" && c.release() {
+		c.emit(llm.EventContent, text)
 	}
-	if c.stops != nil {
+}
+
+// release lets go of content that might have begun a stop string: something
+// else follows, which no stop string spans. It reports whether the choice goes
+// on.
+func (c *choice) release() bool {
+	if c.match == nil && c.stops != nil && c.stops.Held() != "" {
 		c.checked(c.stops.Close())
 		c.stops = tokenizer.NewMatcher(c.req.Stop)
 	}
-	if c.match == nil {
-		c.emit(llm.EventContent, text)
-	}
+	return c.match == nil
 }
 
 func (c *choice) flushThought() {

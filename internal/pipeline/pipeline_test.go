@@ -524,3 +524,31 @@ func announcesCalls(t *testing.T, parser, text string) {
 		}
 	}
 }
+
+func TestContentHeldForAStopStringComesBeforeTheCallBehindIt(t *testing.T) {
+	const text = "<|channel|>commentary<|message|>I look STO<|end|><|start|>assistant<|channel|>commentary to=functions.f<|message|>{}<|call|>"
+	m := newModel(t, "gpt-oss", scripted.Config{Script: scripted.Texts(text, 5), MaxContext: 8192})
+	req := request()
+	req.Stop = []string{"STOP"}
+	req.Chat.Tools = json.RawMessage(`[{"type":"function","function":{"name":"f"}}]`)
+	r, err := m.Start(context.Background(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var order []string
+	if err := r.Each(context.Background(), func(e llm.Event) error {
+		switch e.Kind {
+		case llm.EventContent:
+			order = append(order, e.Text)
+		case llm.EventToolCall:
+			order = append(order, "call")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(order, "|"); !strings.HasPrefix(strings.ReplaceAll(got, "|", ""), "I look STOcall") {
+		t.Errorf("events came as %q", got)
+	}
+}
