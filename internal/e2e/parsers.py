@@ -35,6 +35,9 @@ def whole(client, case, **extra):
     answer = ask(client, case, extra=extra)
     (choice,) = answer.choices
     assert choice.message.role == "assistant"
+    # One event of the upstream is one token, and one character.
+    counted = answer.usage.completion_tokens_details.reasoning_tokens
+    assert counted == len(case["reasoning"]), f"{counted} tokens of reasoning"
     return {
         "reasoning": thought(choice.message) or "",
         "content": choice.message.content or "",
