@@ -126,7 +126,8 @@ func (e *Engine) contextOfProps(ctx context.Context) int {
 func (e *Engine) Health(ctx context.Context) error { return e.get(ctx, e.kind.health, nil) }
 
 // Watch asks for the upstream's health every interval until Close, so that
-// Stats can say whether it can be reached.
+// Stats can say whether it can be reached. While requests run it does not ask:
+// they show it, and some servers break a stream off for any other request.
 func (e *Engine) Watch(interval time.Duration) {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.mu.Lock()
@@ -146,6 +147,9 @@ func (e *Engine) Watch(interval time.Duration) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
+			}
+			if now := e.Stats(); now.Running+now.Waiting > 0 {
+				continue
 			}
 			limit, done := context.WithTimeout(ctx, 5*time.Second)
 			err := e.Health(limit)

@@ -35,10 +35,16 @@ func TestAnUpstreamThatStopsAnsweringIsNoticedAndSoIsItsReturn(t *testing.T) {
 				t.Errorf("look %d, status %d: unreachable is %v", i, status, got)
 			}
 		}
+		asked := up.asked.Load()
+		e.stats.submitted()
+		time.Sleep(10 * time.Second)
+		if n := up.asked.Load(); n != asked {
+			t.Errorf("asked %d times while a request ran", n-asked)
+		}
 		if err := e.Close(); err != nil {
 			t.Fatal(err)
 		}
-		asked := up.asked.Load()
+		asked = up.asked.Load()
 		time.Sleep(time.Minute)
 		if n := up.asked.Load(); n != asked || n == 0 {
 			t.Errorf("asked %d times, %d more after Close", asked, n-asked)
