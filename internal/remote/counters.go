@@ -33,6 +33,7 @@ func (c *counters) accepted(ok bool) {
 	c.update(func(s *llm.Stats) {
 		if s.Waiting--; ok {
 			s.Running++
+			s.Unreachable = false
 		}
 	})
 }
