@@ -1,0 +1,5 @@
+//go:build race
+
+package reasoning
+
+const raceEnabled = true
