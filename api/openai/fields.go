@@ -34,6 +34,8 @@ var chatFields = map[string]field{
 	"frequency_penalty":  number(func(d *chatDecoder) **float64 { return &d.req.FrequencyPenalty }, -2, 2),
 	"repetition_penalty": number(func(d *chatDecoder) **float64 { return &d.req.RepetitionPenalty }, 0.01, 100),
 	"logit_bias":         logitBias,
+	"logprobs":           boolean(func(d *chatDecoder) *bool { return &d.req.Logprobs }),
+	"top_logprobs":       integer(func(d *chatDecoder) **int { return &d.req.TopLogprobs }, 0, MaxTopLogprobs),
 	"seed":               seed,
 
 	"stop":                       stop,

@@ -66,7 +66,7 @@ var notBuilt = map[string]asks{
 	"prompt_cache_key": always, "prompt_cache_retention": always, "parallel_tool_calls": always,
 
 	// OpenAI.
-	"response_format": plainText, "logprobs": off, "top_logprobs": only("0"), "functions": empty,
+	"response_format": plainText, "functions": empty,
 	"function_call": only(`"none"`, `"auto"`), "audio": never, "prediction": never, "modalities": textOnly,
 	"verbosity": only(`"medium"`), "web_search_options": never, "moderation": never,
 

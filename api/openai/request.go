@@ -28,9 +28,11 @@ type ChatRequest struct {
 
 	Stop        []string `json:"stop,omitempty"`
 	StopIDs     []int32  `json:"stop_token_ids,omitempty"`
-	IgnoreEOS   *bool    `json:"ignore_eos,omitempty"`
-	IncludeStop bool     `json:"include_stop_str_in_output,omitempty"`
-	KeepSpecial bool     `json:"-"` // skip_special_tokens false
+	Logprobs    bool     // of content tokens
+	TopLogprobs *int
+	IgnoreEOS   *bool `json:"ignore_eos,omitempty"`
+	IncludeStop bool  `json:"include_stop_str_in_output,omitempty"`
+	KeepSpecial bool  `json:"-"` // skip_special_tokens false
 
 	// Thinking and ReasoningEffort are what the request says under any of the
 	// names in reasoning.go; an effort says Thinking too.
@@ -69,6 +71,7 @@ const (
 	MaxParts       = 16384 // content parts of one message
 	MaxTools       = 1024
 	MaxSaltBytes   = 128
+	MaxTopLogprobs = 20
 	maxCount       = 1<<31 - 1
 	maxNameInError = 64 // bytes of the client's field name that an error repeats
 )
@@ -135,6 +138,9 @@ func (d *chatDecoder) finish(chat bool) error {
 	}
 	if r.MinTokens != nil && r.MaxTokens != nil && *r.MinTokens > *r.MaxTokens {
 		return invalid("min_tokens", "is greater than max_tokens")
+	}
+	if r.TopLogprobs != nil && *r.TopLogprobs > 0 && !r.Logprobs {
+		return invalid("top_logprobs", "needs logprobs to be true")
 	}
 	if r.StreamOptions != nil && !r.Stream {
 		return invalid("stream_options", "only allowed when stream is true")

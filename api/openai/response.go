@@ -20,7 +20,7 @@ type ChatCompletion struct {
 type Choice struct {
 	Index        int          `json:"index"`
 	Message      ReplyMessage `json:"message"`
-	Logprobs     *struct{}    `json:"logprobs"`
+	Logprobs     *Logprobs    `json:"logprobs"`
 	FinishReason string       `json:"finish_reason"`
 	MatchedStop  *MatchedStop `json:"matched_stop"`
 }
@@ -41,7 +41,7 @@ type ChatCompletionChunk struct {
 type ChunkChoice struct {
 	Index        int          `json:"index"`
 	Delta        Delta        `json:"delta"`
-	Logprobs     *struct{}    `json:"logprobs"`
+	Logprobs     *Logprobs    `json:"logprobs"`
 	FinishReason *string      `json:"finish_reason"`
 	MatchedStop  *MatchedStop `json:"matched_stop"`
 }
@@ -147,4 +147,24 @@ type ModelReasoning struct {
 type ModelList struct {
 	Object string  `json:"object"` // list
 	Data   []Model `json:"data"`
+}
+
+// Logprobs are the content's tokens, in order.
+type Logprobs struct {
+	Content []TokenLogprob `json:"content"`
+	Refusal []TokenLogprob `json:"refusal"` // always null
+}
+
+// TokenLogprob is one token and its likeliest alternatives.
+type TokenLogprob struct {
+	TopLogprob
+	TopLogprobs []TopLogprob `json:"top_logprobs"`
+}
+
+// TopLogprob is a token: its text, in which bytes that are no character are
+// U+FFFD, and its bytes.
+type TopLogprob struct {
+	Token   string  `json:"token"`
+	Logprob float32 `json:"logprob"` // natural log; -9999 where the probability is 0
+	Bytes   []int   `json:"bytes"`
 }

@@ -18,6 +18,16 @@ type Event struct {
 	Text   string // never empty but for EventFinish
 	Finish *Finish
 	Usage  *Usage // this choice's tokens; on EventFinish
+	// Logprobs are the tokens of content, if they were asked for: with the event
+	// that shows them or, where a stop string may still begin, with a later one.
+	Logprobs []TextLogprob
+}
+
+// TextLogprob is a token by its bytes, with its natural-log probability.
+type TextLogprob struct {
+	Bytes   []byte
+	Logprob float32
+	Top     []TextLogprob // likeliest first, each without its own
 }
 
 // Usage counts tokens. Completion includes Reasoning; Prompt includes Cached.

@@ -141,7 +141,7 @@ const (
 type TokenLogprob struct {
 	ID      int32 // -1 where a remote engine names the token by its text only
 	Logprob float32
-	Text    string // the token's bytes where ID is -1
+	Text    string // the token's bytes where ID is -1; a remote engine may give both
 }
 
 // Logprobs belong to one generated token.

@@ -19,8 +19,10 @@ type choice struct {
 	text     []byte // what the last Append decoded
 	raw      []byte // raw text from rawStart on: not yet covered by a segment
 	rawStart int
-	tokens   []int     // end offsets of tokens that no segment has covered yet
-	control  []textRun // control tokens that no segment has covered yet
+	tokens   []int             // end offsets of tokens that no segment has covered yet
+	probs    []endLogprob      // of these tokens, if asked for
+	shown    []llm.TextLogprob // of content that no event carries yet
+	control  []textRun         // control tokens that no segment has covered yet
 	segments []reasoning.Segment
 
 	thought   []byte // reasoning kept for one event (StreamReasoning false)
@@ -68,7 +70,7 @@ func (c *choice) accept(d llm.Delta) (match string, stopped bool) {
 		if d.Finish != nil && i == len(d.IDs)-1 && id == d.Finish.StopID {
 			break // the token that ended the choice yields no text
 		}
-		c.token(id)
+		c.token(id, at(d.Logprobs, i))
 		if c.match != nil {
 			break
 		}
@@ -83,6 +85,7 @@ func (c *choice) accept(d llm.Delta) (match string, stopped bool) {
 func (c *choice) upstream(d llm.Delta) {
 	switch d.Channel {
 	case llm.ChannelRaw:
+		c.upstreamLogprobs(d)
 		for range max(d.Tokens, 1) { // where in the text each of them ends is not known
 			c.tokens = append(c.tokens, c.rawStart+len(c.raw)+len(d.Text))
 		}
@@ -91,6 +94,9 @@ func (c *choice) upstream(d llm.Delta) {
 		c.reasoned += max(d.Tokens, 1)
 		c.reasoning(d.Text)
 	case llm.ChannelContent:
+		for _, p := range d.Logprobs {
+			c.shown = append(c.shown, c.textLogprob(p))
+		}
 		c.content(d.Text)
 	case llm.ChannelTool:
 		c.flushThought()
@@ -98,8 +104,11 @@ func (c *choice) upstream(d llm.Delta) {
 	}
 }
 
-func (c *choice) token(id int32) {
+func (c *choice) token(id int32, p *llm.Logprobs) {
 	c.text, c.tokens = c.dec.Append(c.text[:0], c.tokens, id)
+	if p != nil {
+		c.probs = append(c.probs, endLogprob{c.tokens[len(c.tokens)-1], c.textLogprob(*p)})
+	}
 	if c.vocab.IsControl(id) {
 		end := c.tokens[len(c.tokens)-1]
 		c.control = append(c.control, textRun{end - len(c.vocab.Bytes(id)), end})
@@ -194,6 +203,7 @@ func (c *choice) count(s reasoning.Segment) {
 		}
 	}
 	c.tokens = append(c.tokens[:0], c.tokens[n:]...)
+	c.show(s)
 }
 
 // dropControl cuts left-over control tokens out of a segment's text.
@@ -271,9 +281,13 @@ func (c *choice) emit(kind llm.EventKind, text string) {
 	}
 	if n := len(c.pending); n > 0 && c.pending[n-1].Kind == kind {
 		c.pending[n-1].Text += text
-		return
+	} else {
+		c.pending = append(c.pending, llm.Event{Choice: c.index, Kind: kind, Text: text})
 	}
-	c.pending = append(c.pending, llm.Event{Choice: c.index, Kind: kind, Text: text})
+	if kind == llm.EventContent {
+		last := &c.pending[len(c.pending)-1]
+		last.Logprobs, c.shown = append(last.Logprobs, c.shown...), nil
+	}
 }
 
 // finish flushes whatever is held back and ends the choice. A stop string that
@@ -310,7 +324,9 @@ func (c *choice) flush() {
 		return
 	}
 	if c.raws() {
-		c.uncut(c.take(c.rawStart + len(c.raw)))
+		end := c.rawStart + len(c.raw)
+		c.show(reasoning.Segment{Start: end, End: end})
+		c.uncut(c.take(end))
 	}
 	if c.stops != nil && c.match == nil {
 		c.checked(c.stops.Close())

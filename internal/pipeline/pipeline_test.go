@@ -440,7 +440,7 @@ func TestAnUpstreamThatSplitsIsPassedOnUnderOurContract(t *testing.T) {
 	engine := &split{Engine: scripted.New(scripted.Config{}), deltas: []llm.Delta{
 		{Text: "so ", Tokens: 1, Channel: llm.ChannelReasoning},
 		{Text: "it <think>", Tokens: 2, Channel: llm.ChannelReasoning},
-		{Text: "the END of", Tokens: 3, Channel: llm.ChannelContent},
+		{Text: "the END of", Tokens: 3, Channel: llm.ChannelContent, Logprobs: []llm.Logprobs{{TokenLogprob: llm.TokenLogprob{ID: -1, Logprob: -2, Text: "the "}}}},
 		{Finish: &llm.Finish{Reason: llm.FinishStop, StopID: -1, Usage: &llm.Usage{Prompt: 9, Completion: 8, Reasoning: 4}}},
 	}}
 	m := &pipeline.Model{Engine: engine, Parser: &d}

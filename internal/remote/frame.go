@@ -131,7 +131,7 @@ func (l *frameLogprobs) logprobs(top int) []llm.Logprobs {
 
 func (t frameToken) logprob() llm.TokenLogprob {
 	if t.ID != nil && *t.ID >= 0 {
-		return llm.TokenLogprob{ID: *t.ID, Logprob: t.Logprob}
+		return llm.TokenLogprob{ID: *t.ID, Logprob: t.Logprob, Text: t.Token}
 	}
 	if t.Bytes == nil {
 		return named(t.Token, t.Logprob)

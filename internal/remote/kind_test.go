@@ -500,7 +500,7 @@ func TestLogprobsInEveryShape(t *testing.T) {
 		"completions":    {`{"tokens":["a","b"],"token_logprobs":[null,-2],"top_logprobs":[null,{"c":-3,"b":-2}],"text_offset":[0,1]}`, `[{"ID":-1,"Logprob":-2,"Text":"b","Top":[{"ID":-1,"Logprob":-2,"Text":"b"},{"ID":-1,"Logprob":-3,"Text":"c"}]}]`},
 		"vLLM's ids":     {`{"tokens":["token_id:17"],"token_logprobs":[-2],"top_logprobs":[{"token_id:17":-2}]}`, `[{"ID":17,"Logprob":-2,"Text":"","Top":[{"ID":17,"Logprob":-2,"Text":""}]}]`},
 		"uneven":         {`{"tokens":["a","b"],"token_logprobs":[-1]}`, `[{"ID":-1,"Logprob":-1,"Text":"a","Top":null}]`},
-		"llama-server":   {`{"content":[{"id":5,"token":"a","bytes":[97],"logprob":-0.5,"top_logprobs":[{"id":5,"token":"a","bytes":[97],"logprob":-0.5}]}]}`, `[{"ID":5,"Logprob":-0.5,"Text":"","Top":[{"ID":5,"Logprob":-0.5,"Text":""}]}]`},
+		"llama-server":   {`{"content":[{"id":5,"token":"a","bytes":[97],"logprob":-0.5,"top_logprobs":[{"id":5,"token":"a","bytes":[97],"logprob":-0.5}]}]}`, `[{"ID":5,"Logprob":-0.5,"Text":"a","Top":[{"ID":5,"Logprob":-0.5,"Text":"a"}]}]`},
 		"one too many":   {`{"tokens":["a"],"token_logprobs":[-9],"top_logprobs":[{"b":-1,"c":-2,"a":-9}]}`, `[{"ID":-1,"Logprob":-9,"Text":"a","Top":[{"ID":-1,"Logprob":-1,"Text":"b"},{"ID":-1,"Logprob":-2,"Text":"c"}]}]`},
 		"null":           {`null`, `null`},
 	} {

@@ -75,6 +75,7 @@ type reply struct {
 	reasoning, content strings.Builder
 	finish             llm.Finish
 	calls              []openai.ToolCall
+	logprobs           []llm.TextLogprob
 	thought            bool // it reasoned, shown or not
 }
 
@@ -128,6 +129,7 @@ func (c *chat) fold(r *reply, e llm.Event) error {
 		r.reasoning.WriteString(e.Text)
 	case llm.EventContent:
 		r.content.WriteString(e.Text)
+		r.logprobs = append(r.logprobs, e.Logprobs...)
 	case llm.EventToolCall:
 		var err error
 		r.calls, err = addCall(r.calls, e.Text)
@@ -150,5 +152,5 @@ func (r *reply) choice(i int, field Field) openai.Choice {
 	if text := r.content.String(); text != "" || !r.thought && r.reasoning.Len() == 0 && r.calls == nil {
 		message.Content = &text
 	}
-	return openai.Choice{Index: i, Message: message, FinishReason: string(r.finish.Reason), MatchedStop: matchedStop(&r.finish)}
+	return openai.Choice{Index: i, Message: message, Logprobs: wireLogprobs(r.logprobs), FinishReason: string(r.finish.Reason), MatchedStop: matchedStop(&r.finish)}
 }

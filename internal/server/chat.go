@@ -175,6 +175,8 @@ func sampling(p llm.SamplingParams, wire *openai.ChatRequest) llm.SamplingParams
 	set(&p.MaxTokens, wire.MaxTokens)
 	set(&p.MinTokens, wire.MinTokens)
 	set(&p.IgnoreEOS, wire.IgnoreEOS)
+	set(&p.TopLogprobs, wire.TopLogprobs)
+	p.Logprobs = wire.Logprobs
 	if wire.LogitBias != nil {
 		p.LogitBias = wire.LogitBias
 	}

@@ -142,7 +142,7 @@ func (s chatShape) choice(e llm.Event) openai.ChunkChoice {
 	case llm.EventReasoning:
 		choice.Delta.ReasoningContent, choice.Delta.Reasoning = s.field.texts(&e.Text)
 	case llm.EventContent:
-		choice.Delta.Content = &e.Text
+		choice.Delta.Content, choice.Logprobs = &e.Text, wireLogprobs(e.Logprobs)
 	case llm.EventToolCall:
 		choice.Delta.ToolCalls = []json.RawMessage{json.RawMessage(e.Text)}
 	case llm.EventFinish:
