@@ -14,6 +14,8 @@ type shape struct {
 	markers []string // all, headers that matter included
 	// lead may stand in front of a marker, or alone, in a gap.
 	lead string
+	// calls are markers of frames that hold calls in JSON.
+	calls []string
 	// drops: what is markup is the format's own affair.
 	drops bool
 }
@@ -27,6 +29,9 @@ var shapes = sync.OnceValue(func() map[string]shape {
 			for _, m := range set {
 				if !slices.Contains(s.markers, m.text) {
 					s.markers = append(s.markers, m.text)
+					if m.frame.call != nil {
+						s.calls = append(s.calls, m.text)
+					}
 				}
 			}
 		}
@@ -70,6 +75,18 @@ func (s shape) markup(gap string) bool {
 	return s.drops || rest == "" || slices.ContainsFunc(s.markers, func(m string) bool {
 		return strings.HasPrefix(rest, m) || strings.HasPrefix(m, rest)
 	}) || len(rest) < len(gap) && s.lead != ""
+}
+
+// inCalls says whether the text ends within a frame of calls in JSON: arguments
+// ahead of their name are content there, and what is around them is markup.
+func (s shape) inCalls(text string) bool {
+	last, inside := -1, false
+	for _, m := range s.markers {
+		if at := strings.LastIndex(text, m); at > last {
+			last, inside = at, slices.Contains(s.calls, m)
+		}
+	}
+	return inside
 }
 
 // amongCalls says whether the gap in front of a segment is beside a tool's name
