@@ -43,7 +43,7 @@ var shapes = sync.OnceValue(func() map[string]shape {
 	}
 	all["response-template"] = shape{markers: []string{
 		"<think>", "</think>", "<tool_call>", "</tool_call>", "<|im_end|>", `<tool_call>{"name": "f", "arguments": {}}`,
-	}}
+	}, calls: []string{"<tool_call>"}}
 	for name := range templates() {
 		all["template "+name] = shape{drops: true}
 	}
