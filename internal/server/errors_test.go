@@ -15,7 +15,7 @@ import (
 
 // Every kind of error has its status and type, and inner causes stay inside.
 func TestErrorsBecomeStatuses(t *testing.T) {
-	secret := errors.New("secret path /root/model")
+	secret := errors.New("secret path /srv/model")
 	for _, c := range []struct {
 		err    error
 		status int

@@ -137,7 +137,7 @@ func TestRandomSequencesLoseNoPage(t *testing.T) {
 		some := func(f func()) func(*rapid.T) {
 			return func(t *rapid.T) {
 				if len(live) == 0 {
-					t.Skip()
+					t.Skip("no table is live: another action is drawn")
 				}
 				f()
 			}

@@ -146,7 +146,7 @@ func (w *world) pick(t *rapid.T, ok func(*Seq) bool) *Seq {
 		}
 	}
 	if len(all) == 0 {
-		t.Skip()
+		t.Skip("nothing to draw from")
 	}
 	return all[rapid.IntRange(0, len(all)-1).Draw(t, "which")]
 }
@@ -182,7 +182,7 @@ func TestRandomHistories(t *testing.T) {
 				r.Guided = make([]bool, r.N)
 				r.Guided[0] = rapid.Bool().Draw(t, "guided")
 				if r.Limit <= n {
-					t.Skip()
+					t.Skip("no room for output: not a request")
 				}
 				g, err := w.s.Add(r)
 				if err != nil {
@@ -195,7 +195,7 @@ func TestRandomHistories(t *testing.T) {
 			},
 			"plan": func(t *rapid.T) {
 				if len(w.flight) > 1 {
-					t.Skip()
+					t.Skip("two plans are unapplied: Plan may not be called")
 				}
 				w.plan(t, budget())
 			},
@@ -212,7 +212,7 @@ func TestRandomHistories(t *testing.T) {
 			},
 			"apply": func(t *rapid.T) {
 				if len(w.flight) == 0 {
-					t.Skip()
+					t.Skip("no plan to apply")
 				}
 				w.apply(t)
 			},
@@ -227,7 +227,7 @@ func TestRandomHistories(t *testing.T) {
 			},
 			"fail": func(t *rapid.T) {
 				if len(w.flight) == 0 {
-					t.Skip()
+					t.Skip("no plan to fail")
 				}
 				for _, it := range w.flight[0].Items { // its rows left nothing one could trust
 					for pos := it.Start; pos < it.Start+it.Count; pos++ {
