@@ -1,4 +1,4 @@
-// Package backend is the seam between models and devices: some ten fused ops,
+// Package backend is the seam between models and devices: some fifteen fused ops,
 // named after the mathematics, that a model appends to a program once and that
 // a device replays every step. It is not a tensor library.
 //
@@ -23,6 +23,9 @@ type (
 	Vector int32 // a norm's weights
 	Linear int32 // a weight matrix [out][in], packed as the device wants it
 	Rope   int32 // cos/sin table [MaxContext][rotary/2]
+
+	Stack   int32 // matrices of equal shape: the experts of a layer, or one a head
+	Routing int32 // the experts chosen for each row and their weights, [MaxRows][TopK]
 )
 
 // Config sizes a backend. It is fixed for the backend's life.
@@ -65,15 +68,25 @@ type LinearSpec struct {
 	Name  string
 	Parts []weights.Tensor // each [out_i][in], any formats
 	Bias  []weights.Tensor // per part, or nil; an empty Tensor: no bias for that part
-	Gated bool             // Parts are gate and up of equal shape: for GatedMLP
+	Gated bool             // Parts are gate and up of equal shape: for GatedMLP and Experts
+	Vocab VocabPart        // of an embedding or LM head that is divided among ranks
 }
+
+// VocabPart says that a table of Total rows is divided among the ranks and that
+// this matrix holds those from First on. The zero value: this rank holds all.
+// Embed gives zeros for tokens that another rank holds (an AllReduce follows);
+// Logits gathers the ranks' columns, so that every rank has all of them.
+type VocabPart struct{ First, Total int }
 
 // RopeSpec is a rotary table: Inv[i] is the angle per position of pair i,
 // already scaled (linear, llama3, YaRN); Scale multiplies cos and sin (YaRN's
-// attention factor, else 1). Pair i is (i, i+len(Inv)), as Hugging Face has it.
+// attention factor, else 1). Pair i is (i, i+len(Inv)), as Hugging Face has it,
+// or (2i, 2i+1) where Interleaved; the result then lies half by half all the
+// same, as transformers' DeepSeek has it, which changes no dot product.
 type RopeSpec struct {
-	Inv   []float64
-	Scale float64
+	Inv         []float64
+	Scale       float64
+	Interleaved bool
 }
 
 // AttentionSpec is what attention needs of one layer. The qkv row is
@@ -85,10 +98,70 @@ type AttentionSpec struct {
 	Rope                    Rope
 	Scale                   float32 // of q·k, usually 1/sqrt(HeadDim)
 	Window                  int     // a query sees this many last positions, itself included; 0: all
+	// Sinks has one logit a head that joins the softmax's divisor and nothing else
+	// (gpt-oss); NoVector: none.
+	Sinks Vector
 }
 
 // NoVector stands for an absent norm.
 const NoVector Vector = -1
+
+// LatentSpec is multi-head latent attention of one layer (DeepSeek-V2, arXiv
+// 2405.04434) with absorbed weights: a token leaves one vector of Rank latents
+// and RopeDim rotated elements, which all heads share as their key; its latents
+// are their value too. The kv row is [Rank | RopeDim], the q row Heads times
+// [NopeDim | RopeDim].
+type LatentSpec struct {
+	Heads, Rank, NopeDim, RopeDim int
+	Norm                          Vector // RMSNorm of the latents
+	NormEps                       float32
+	Rope                          Rope
+	Scale                         float32 // of q·k
+}
+
+// HeadSpec says where HeadLinear finds a head's input and puts its output:
+// x[r][h*XStride+XOffset:] and out[r][h*OutStride:].
+type HeadSpec struct{ XOffset, XStride, OutStride int }
+
+// Scoring is how a router's logits become choice and weights.
+type Scoring uint8
+
+const (
+	// SoftmaxThenTopK: weights are the softmax over all experts (Qwen3-MoE).
+	SoftmaxThenTopK Scoring = iota
+	// TopKThenSoftmax: weights are the softmax over the chosen ones (gpt-oss).
+	TopKThenSoftmax
+	// SigmoidTopK: weights are the sigmoid of the logits; the choice goes by
+	// those plus Correction (DeepSeek-V3, arXiv 2412.19437).
+	SigmoidTopK
+)
+
+// RouterSpec is a layer's router. Ties go to the lower expert.
+type RouterSpec struct {
+	Scoring   Scoring
+	TopK      int
+	Normalize bool    // divide the chosen weights by their sum (+1e-20 with SigmoidTopK)
+	Scale     float32 // of the weights, last; 1: none
+	// Correction is added to the scores for the choice alone; NoVector: none.
+	Correction Vector
+	// Of Groups equal groups of experts only the TopGroups with the largest sum of
+	// their two best scores may be chosen from; 0: no groups.
+	Groups, TopGroups int
+}
+
+// ActivationKind is the function between the experts' two matrices.
+type ActivationKind uint8
+
+const (
+	Silu          ActivationKind = iota // silu(gate)*up
+	ClampedSwiGLU                       // gpt-oss: g=min(gate,Limit), u=clamp(up,±Limit): (u+1)*g*sigmoid(Alpha*g)
+)
+
+// Activation is a kind with its constants.
+type Activation struct {
+	Kind         ActivationKind
+	Alpha, Limit float32
+}
 
 // Program is what a model appends its ops to. Order is execution order; ops
 // read and write whole rows 0..Batch.Rows-1 of their buffers.
@@ -112,6 +185,21 @@ type Program interface {
 	Logits(x Buffer, w Vector, eps float32, head Linear)
 	// AllReduce sums x over the ranks; nothing at size 1.
 	AllReduce(x Buffer)
+
+	// Route: the experts of row r and their weights, from the logits x[r]·Wᵀ + b.
+	Route(out Routing, x Buffer, w Linear, s RouterSpec)
+	// Experts: out[r] = Σ g·(down_e·act(gateUp_e·x[r] + b) + b) over row r's experts
+	// e with weights g, or out[r] += … with add. gateUp's matrices were made Gated.
+	Experts(out, x Buffer, by Routing, gateUp, down Stack, act Activation, add bool)
+	// HeadLinear: for every matrix h of w, out[r]'s head h = x[r]'s head h · W_hᵀ.
+	HeadLinear(out, x Buffer, w Stack, s HeadSpec)
+	// StoreLatent normalises the latents and rotates the tail in each row of kv,
+	// writes the row to its page of this layer, and rotates q's tails in place.
+	StoreLatent(q, kv Buffer, layer int, a LatentSpec)
+	// LatentAttention: head h's query is [absorbed's head h of Rank | q's rotated
+	// tail], its keys the stored vectors, its values their latents; out is
+	// [Heads*Rank].
+	LatentAttention(out, absorbed, q Buffer, layer int, a LatentSpec)
 }
 
 // Backend owns one device: weights, buffers, KV pages, one program, one Batch.
@@ -124,8 +212,13 @@ type Backend interface {
 	NewLinear(s LinearSpec) (Linear, error)
 	NewRope(s RopeSpec) (Rope, error)
 	NewBuffer(cols int) (Buffer, error)
+	// NewStack packs matrices of equal shape, formats and kind.
+	NewStack(s []LinearSpec) (Stack, error)
+	NewRouting(topK int) (Routing, error)
 	// NewKV allocates Config.Pages pages for each layer of [KVHeads][HeadDim].
 	NewKV(layers, kvHeads, headDim int) error
+	// NewLatentKV does so for vectors of width elements, see LatentSpec.
+	NewLatentKV(layers, width int) error
 	// Build runs model once with the device's Program and keeps the result.
 	Build(model func(Program)) error
 

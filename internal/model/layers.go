@@ -27,7 +27,7 @@ func newAttention(l *loader, c *Config, prefix string, layer int, rope backend.R
 			weight{prefix + "o_proj", c.Hidden, q, weights.SplitRow, c.OBias}),
 		spec: backend.AttentionSpec{
 			Heads: c.Heads / l.ranks(), KVHeads: c.KVHeads / l.ranks(), HeadDim: c.HeadDim,
-			QNorm: backend.NoVector, KNorm: backend.NoVector, NormEps: c.NormEps,
+			QNorm: backend.NoVector, KNorm: backend.NoVector, Sinks: backend.NoVector, NormEps: c.NormEps,
 			Rope: rope, Scale: float32(1 / math.Sqrt(float64(c.HeadDim))), Window: c.Windows[layer],
 		},
 	}

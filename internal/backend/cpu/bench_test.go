@@ -102,7 +102,7 @@ func randomModel(tb testing.TB, b backend.Backend, m shape, dtype, head weights.
 		}
 	}
 	a := backend.AttentionSpec{
-		Heads: m.heads, KVHeads: m.kvHeads, HeadDim: m.dim, QNorm: backend.NoVector, KNorm: backend.NoVector,
+		Heads: m.heads, KVHeads: m.kvHeads, HeadDim: m.dim, QNorm: backend.NoVector, KNorm: backend.NoVector, Sinks: backend.NoVector,
 		Rope: rope, Scale: 0.125,
 	}
 	must(b.Build(func(p backend.Program) {
