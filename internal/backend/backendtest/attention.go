@@ -43,7 +43,7 @@ func (s suite) newAttention(t *testing.T, cfg backend.Config, a backend.Attentio
 	}
 	rope, err := r.NewRope(oracle.rope)
 	a.Rope = must(t, rope, err)
-	a.QNorm, a.KNorm, a.NormEps = backend.NoVector, backend.NoVector, 1e-5
+	a.QNorm, a.KNorm, a.Sinks, a.NormEps = backend.NoVector, backend.NoVector, backend.NoVector, 1e-5
 	if normed {
 		q, k := randomTensor(r.rng, weights.F32, a.HeadDim), randomTensor(r.rng, weights.F32, a.HeadDim)
 		a.QNorm, a.KNorm = r.vector(q.Float32()...), r.vector(k.Float32()...)
