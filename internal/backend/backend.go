@@ -12,6 +12,7 @@
 package backend
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/reasond/reasond/internal/weights"
@@ -102,6 +103,11 @@ type AttentionSpec struct {
 	// (gpt-oss); NoVector: none.
 	Sinks Vector
 }
+
+// ErrLost is in an error's chain when the device itself failed (an illegal
+// address, a failed launch, ECC): whatever was on it is gone and every further
+// call fails. Close the backend and open it anew.
+var ErrLost = errors.New("the device is lost")
 
 // NoVector stands for an absent norm.
 const NoVector Vector = -1
@@ -229,7 +235,9 @@ type Backend interface {
 	// Forward enqueues Batch.Copies and the program over Batch.Rows rows.
 	// Sample enqueues sampling of Batch.Samples into Batch.Sampled. Masks may be
 	// written between the two. Neither blocks for long on a GPU; on the CPU each
-	// is at most one native call. An error ends the step; the backend stays usable.
+	// is at most one native call. A device may hold the forward back until Sample or
+	// Sync, to launch both as one, unless the batch is Guided. An error ends the
+	// step; the backend stays usable, except after ErrLost.
 	Forward() error
 	Sample() error
 	// Sync blocks until everything enqueued is done.

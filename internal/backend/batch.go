@@ -19,6 +19,10 @@ type Batch struct {
 	Samples   []Sample // what to sample from those logits
 	Masks     []uint32 // [len(Samples)][MaskWords] allowed ids; used where Sample.Masked
 	MaskWords int      // (vocab+31)/32
+	// Guided says that masks are being made: the forward should begin at once. It
+	// is a hint for speed; where it is false and a Sample is Masked all the same,
+	// nothing is wrong.
+	Guided bool
 
 	Sampled []Sampled // [len(Samples)] results, valid after Sync until the next Forward
 }

@@ -55,7 +55,7 @@ func NewWithISA(cfg backend.Config, isa kernels.ISA) (*Backend, error) {
 		// The Go runtime has looked at the affinity mask and the cgroup's quota.
 		cfg.Threads = min(runtime.NumCPU(), runtime.GOMAXPROCS(0))
 	}
-	copies := 2*cfg.MaxSeqs + 16
+	copies := cfg.MaxCopies()
 	m, err := kernels.New(kernels.Config{
 		ISA: isa, Threads: cfg.Threads, Float32: cfg.Float32,
 		MaxRows: cfg.MaxRows, MaxSeqs: cfg.MaxSeqs, MaxContext: cfg.MaxContext, MaxCopies: copies,

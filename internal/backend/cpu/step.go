@@ -33,7 +33,7 @@ func (b *Backend) Forward() error {
 	if !b.built {
 		return errors.New("cpu: Forward before Build")
 	}
-	if err := b.check(); err != nil {
+	if err := b.batch.Check(b.cfg, b.tokens, b.slots.Last); err != nil {
 		return fmt.Errorf("cpu: %w", err)
 	}
 	t, a := &b.batch, &b.arrays

@@ -200,7 +200,7 @@ func (b *Backend) Forward() error {
 	if b.ops == nil {
 		return errors.New("reference: Forward before Build")
 	}
-	if err := b.check(); err != nil {
+	if err := b.batch.Check(b.cfg, b.tokens, b.slots.Last); err != nil {
 		return fmt.Errorf("reference: %w", err)
 	}
 	for _, c := range b.batch.Copies {

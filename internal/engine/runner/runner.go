@@ -134,7 +134,7 @@ func (r *Runner) step(s *Step) (err error) {
 
 // forward runs the device and, meanwhile, the guides' masks.
 func (r *Runner) forward(b *backend.Batch, s *Step) error {
-	if r.masks.start(b, s) {
+	if b.Guided = r.masks.start(b, s); b.Guided {
 		defer r.masks.wait() // also when Forward panics: workers write to b and s
 	}
 	return r.be.Forward()
