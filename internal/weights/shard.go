@@ -36,7 +36,7 @@ type Shard struct{ Rank, Size int }
 // into Size equal parts. Groups are the sizes of consecutive parts of that
 // dimension that are divided each by itself, such as the q, k and v rows of a
 // merged projection; they must add up to it. Cut refuses what does not divide,
-// and a quantised row that would be cut within a block. At Size 1 it returns t
+// and a tensor that would be cut within a block, its own or a companion's. At Size 1 it returns t
 // as it is. The result may alias t.
 //
 // A vector is cut by SplitColumn (a bias goes with the output rows). SplitRow
@@ -111,7 +111,7 @@ func ConcatRows(name string, parts ...Tensor) (Tensor, error) {
 	for _, p := range parts {
 		out.Data = append(out.Data, p.Data...)
 	}
-	return out, nil
+	return out, out.joinCompanions(parts, 0)
 }
 
 // concatCols puts tensors with equal rows and format beside each other.
@@ -130,5 +130,5 @@ func concatCols(name string, parts []Tensor) (Tensor, error) {
 	}
 	out.Shape = append([]int(nil), out.Shape...)
 	out.Shape[len(out.Shape)-1] = cols
-	return out, nil
+	return out, out.joinCompanions(parts, len(out.Shape)-1)
 }

@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"slices"
 	"testing"
 )
 
-var allDTypes = []DType{F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_K, Q4_K, Q6_K}
+var allDTypes = []DType{F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_K, Q4_K, Q6_K, MXFP4, F8E4M3, I4, U8, I32, I64}
 
 // The values must be the gguf package's bit for bit, testdata/make_blocks.py.
 func TestBlocksEqualTheGGUFPackage(t *testing.T) {
@@ -24,7 +25,7 @@ func TestBlocksEqualTheGGUFPackage(t *testing.T) {
 	if err := json.Unmarshal(raw, &cases); err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range allDTypes[3:] {
+	for _, d := range []DType{Q8_0, Q4_0, Q4_1, Q5_K, Q4_K, Q6_K, MXFP4} {
 		c, ok := cases[d.String()]
 		if !ok {
 			t.Errorf("%s: no golden", d)
@@ -71,6 +72,61 @@ func TestFloat16IsTheIEEEHalf(t *testing.T) {
 		}
 		if got != want || math.Signbit(got) != (sign < 0) {
 			t.Fatalf("%#04x is %v, want %v", h, got, want)
+		}
+	}
+}
+
+// ldexp is the definition again: sign x 2^(e-7) x 1.f, 2^-9 x f below.
+func TestFloat8IsE4M3(t *testing.T) {
+	for v := range 256 {
+		exp, frac := v>>3&15, float64(v&7)
+		want := math.Ldexp(1+frac/8, exp-7)
+		if exp == 0 {
+			want = math.Ldexp(frac, -9)
+		}
+		if v >= 128 {
+			want = -want
+		}
+		got := float64(Float8(byte(v)))
+		if v&127 == 127 {
+			if !math.IsNaN(got) {
+				t.Errorf("%#02x is %v, not NaN", v, got)
+			}
+		} else if got != want || math.Signbit(got) != (v >= 128) {
+			t.Errorf("%#02x is %v, want %v", v, got, want)
+		}
+	}
+	if Float8(0x7e) != 448 {
+		t.Errorf("the largest is %v, not 448", Float8(0x7e))
+	}
+}
+
+func TestPower8IsE8M0(t *testing.T) {
+	for e := range 255 {
+		if got := float64(Power8(byte(e))); got != math.Ldexp(1, e-127) {
+			t.Errorf("%d is %v", e, got)
+		}
+	}
+	if v := Power8(255); v == v {
+		t.Errorf("255 is %v, not NaN", v)
+	}
+}
+
+func TestIntegersAndNibblesAreTheirValues(t *testing.T) {
+	for _, c := range []struct {
+		d    DType
+		data []byte
+		want []float32
+	}{
+		{I4, []byte{0x21, 0xf0}, []float32{1, 2, 0, 15}},
+		{U8, []byte{0, 200}, []float32{0, 200}},
+		{I32, []byte{0xfe, 0xff, 0xff, 0xff, 7, 0, 0, 0}, []float32{-2, 7}},
+		{I64, []byte{0xfd, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, []float32{-3}},
+	} {
+		got := make([]float32, len(c.want))
+		Dequantise(got, c.d, c.data)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.d, got, c.want)
 		}
 	}
 }
