@@ -36,6 +36,7 @@ type Config struct {
 	MaxSeqs    int  // slots: sequences that can be resident at once
 	MaxContext int  // most tokens of one sequence, a multiple of PageTokens
 	Pages      int  // KV pages
+	MaxLogits  int  // most logits rows a step; 0: MaxRows
 	Threads    int  // 0: one a core that the process may use
 }
 
@@ -49,7 +50,8 @@ func (c Config) Validate() error {
 		value, lo, hi int
 	}{
 		{"MaxRows", c.MaxRows, 1, 1 << 16}, {"MaxSeqs", c.MaxSeqs, 1, 1 << 16},
-		{"MaxContext", c.MaxContext, PageTokens, 1 << 24}, {"Pages", c.Pages, 1, 1 << 28}, {"Threads", c.Threads, 0, 1024},
+		{"MaxContext", c.MaxContext, PageTokens, 1 << 24}, {"Pages", c.Pages, 1, 1 << 28},
+		{"MaxLogits", c.MaxLogits, 0, c.MaxRows}, {"Threads", c.Threads, 0, 1024},
 	} {
 		if f.value < f.lo || f.value > f.hi {
 			return fmt.Errorf("backend: %s is %d, must be %d to %d", f.name, f.value, f.lo, f.hi)

@@ -8,6 +8,14 @@ func (c Config) MaxCopies() int { return 2*c.MaxSeqs + 16 }
 // MaxTable is the most pages that the page tables of one step name together.
 func (c Config) MaxTable() int { return c.MaxSeqs * (c.MaxContext / PageTokens) }
 
+// LogitRows is the most logits rows of one step.
+func (c Config) LogitRows() int {
+	if c.MaxLogits > 0 {
+		return c.MaxLogits
+	}
+	return c.MaxRows
+}
+
 // Check refuses a batch that would make an op read or write out of bounds.
 // vocab is the rows of the embedding; last tells a slot's last token, nil where
 // only the device knows it. An error is one line that names the place.
@@ -54,9 +62,9 @@ func (k *checker) sizes() error {
 		return fmt.Errorf("%d rows, %d tokens, %d positions, %d sequence indices, at most %d",
 			b.Rows, len(b.Token), len(b.Pos), len(b.Seq), c.MaxRows)
 	}
-	if len(b.Seqs) > c.MaxSeqs || len(b.Pages) > c.MaxTable() || len(b.Copies) > c.MaxCopies() || len(b.LogitRows) > c.MaxRows {
+	if len(b.Seqs) > c.MaxSeqs || len(b.Pages) > c.MaxTable() || len(b.Copies) > c.MaxCopies() || len(b.LogitRows) > c.LogitRows() {
 		return fmt.Errorf("%d sequences, %d pages, %d copies, %d logits rows, at most %d, %d, %d, %d",
-			len(b.Seqs), len(b.Pages), len(b.Copies), len(b.LogitRows), c.MaxSeqs, c.MaxTable(), c.MaxCopies(), c.MaxRows)
+			len(b.Seqs), len(b.Pages), len(b.Copies), len(b.LogitRows), c.MaxSeqs, c.MaxTable(), c.MaxCopies(), c.LogitRows())
 	}
 	return nil
 }
