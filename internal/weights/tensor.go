@@ -80,6 +80,17 @@ func (t Tensor) RowBytes() int {
 	return t.Cols() / t.DType.BlockSize() * t.DType.BlockBytes()
 }
 
+// Bytes is the size of the data and its companions.
+func (t Tensor) Bytes() int64 {
+	n := int64(len(t.Data))
+	for _, c := range []*Tensor{t.Scale, t.Zero} {
+		if c != nil {
+			n += int64(len(c.Data))
+		}
+	}
+	return n
+}
+
 // Row writes the dequantised row i to dst, whose length must be Cols.
 func (t Tensor) Row(dst []float32, i int) {
 	n := t.RowBytes()

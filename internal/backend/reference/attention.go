@@ -53,6 +53,9 @@ func (b *Backend) attend(out, row []float32, layer int, a backend.AttentionSpec,
 		head := func(x []float32) []float32 { return x[kvHead*a.HeadDim : (kvHead+1)*a.HeadDim] }
 		query := q[h*a.HeadDim : (h+1)*a.HeadDim]
 		top := math.Inf(-1)
+		if a.Sinks != backend.NoVector {
+			top = float64(b.vectors[a.Sinks][h])
+		}
 		for i := range score {
 			p := first + i
 			k, _ := b.kv.token(layer, b.pageOf(r, p), p%backend.PageTokens)
@@ -65,6 +68,9 @@ func (b *Backend) attend(out, row []float32, layer int, a backend.AttentionSpec,
 		}
 		clear(sums)
 		total := 0.0
+		if a.Sinks != backend.NoVector {
+			total = math.Exp(float64(b.vectors[a.Sinks][h]) - top)
+		}
 		for i, s := range score {
 			p := first + i
 			_, v := b.kv.token(layer, b.pageOf(r, p), p%backend.PageTokens)

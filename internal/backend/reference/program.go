@@ -27,10 +27,14 @@ func (p *program) add(op string, ok bool, run func()) {
 func (p *program) Embed(out backend.Buffer, table backend.Linear) {
 	b := p.b
 	o, t := b.buffers[out], b.linears[table]
-	b.tokens = t.out
+	b.tokens = t.vocab.Total
 	p.add("Embed", o.cols == t.in, func() {
 		for r := range b.batch.Rows {
-			copy(o.row(r), t.weight[b.token(r)*t.in:])
+			if at := b.token(r) - t.vocab.First; at >= 0 && at < t.out {
+				copy(o.row(r), t.weight[at*t.in:])
+			} else {
+				clear(o.row(r)) // another rank's token
+			}
 		}
 	})
 }
@@ -128,7 +132,7 @@ func (p *program) fits(in buffer, layer int, a backend.AttentionSpec) bool {
 	norm := func(v backend.Vector) bool { return v == backend.NoVector || len(b.vectors[v]) == a.HeadDim }
 	return in.cols == (a.Heads+2*a.KVHeads)*a.HeadDim && layer >= 0 && layer < b.kv.layers &&
 		a.KVHeads == b.kv.heads && a.HeadDim == b.kv.dim && a.KVHeads > 0 && a.Heads%a.KVHeads == 0 &&
-		2*b.ropes[a.Rope].pairs <= a.HeadDim && norm(a.QNorm) && norm(a.KNorm)
+		2*b.ropes[a.Rope].pairs <= a.HeadDim && norm(a.QNorm) && norm(a.KNorm) && (a.Sinks == backend.NoVector || len(b.vectors[a.Sinks]) == a.Heads)
 }
 
 // Attention implements backend.Program.
@@ -151,12 +155,12 @@ func (p *program) Logits(x backend.Buffer, w backend.Vector, eps float32, head b
 	if b.vocab != 0 && p.err == nil {
 		p.err = errors.New("reference: a program has one Logits op")
 	}
-	b.vocab = l.out
+	b.vocab = l.vocab.Total
 	normed := buffer{cols: in.cols}
-	p.add("Logits", in.cols == l.in && len(weight) == in.cols && !l.gated, func() {
+	p.add("Logits", in.cols == l.in && len(weight) == in.cols && !l.gated && (b.vocab == l.out || b.group != nil), func() {
 		rows := b.batch.LogitRows
 		normed.data = grow(normed.data, len(rows)*in.cols)
-		b.logits = grow(b.logits, len(rows)*l.out)
+		b.logits = grow(b.logits, len(rows)*b.vocab)
 		for i, r := range rows {
 			rmsNorm(normed.row(i), in.row(int(r)), weight, eps)
 		}
@@ -164,8 +168,11 @@ func (p *program) Logits(x backend.Buffer, w backend.Vector, eps float32, head b
 			if l.bias != nil {
 				sum += float64(l.bias[n])
 			}
-			b.logits[r*l.out+n] = float32(sum)
+			b.logits[r*b.vocab+l.vocab.First+n] = float32(sum)
 		})
+		if b.vocab != l.out {
+			b.group.gather(b.rank, columns{b.logits, b.vocab, l.vocab.First, l.out})
+		}
 	})
 }
 

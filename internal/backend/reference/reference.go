@@ -26,6 +26,10 @@ type Backend struct {
 	buffers []buffer
 	kv      kv
 
+	stacks   []stack
+	routings []routing
+	latents  latents
+
 	ops    []func() // the program; Forward runs them in order
 	tokens int      // rows of the embedding
 	vocab  int      // rows of the LM head
@@ -48,6 +52,7 @@ type linear struct {
 	weight  []float32
 	bias    []float32 // nil: none
 	gated   bool      // out/2 rows of gate, then out/2 of up
+	vocab   backend.VocabPart
 }
 
 // buffer holds MaxRows rows of activations.
@@ -88,7 +93,7 @@ func New(cfg backend.Config) (*Backend, error) {
 func (b *Backend) Info() backend.Info {
 	return backend.Info{
 		Name: "reference", ISA: "go", Vocab: b.vocab, Threads: b.cfg.Threads,
-		WeightBytes: b.weightBytes, FileBytes: b.fileBytes, KVBytes: b.kv.bytes(),
+		WeightBytes: b.weightBytes, FileBytes: b.fileBytes, KVBytes: b.kv.bytes() + 4*int64(len(b.latents.data)),
 	}
 }
 
@@ -113,7 +118,7 @@ func (b *Backend) NewLinear(s backend.LinearSpec) (backend.Linear, error) {
 }
 
 func (b *Backend) pack(s backend.LinearSpec) (linear, error) {
-	l := linear{name: s.Name, gated: s.Gated}
+	l := linear{name: s.Name, gated: s.Gated, vocab: s.Vocab}
 	if len(s.Parts) == 0 || s.Bias != nil && len(s.Bias) != len(s.Parts) {
 		return l, fmt.Errorf("%d parts, %d biases", len(s.Parts), len(s.Bias))
 	}
@@ -123,6 +128,9 @@ func (b *Backend) pack(s backend.LinearSpec) (linear, error) {
 	for i, p := range s.Parts {
 		if len(p.Shape) != 2 || p.Cols() != s.Parts[0].Cols() {
 			return l, fmt.Errorf("part %q has shape %v", p.Name, p.Shape)
+		}
+		if err := p.Validate(); err != nil {
+			return l, err
 		}
 		b.account(p)
 		l.weight = append(l.weight, p.Float32()...)
@@ -140,12 +148,18 @@ func (b *Backend) pack(s backend.LinearSpec) (linear, error) {
 	if l.bias != nil {
 		l.bias = append(l.bias, make([]float32, l.out-len(l.bias))...)
 	}
+	if l.vocab.Total == 0 {
+		l.vocab.Total = l.out
+	}
+	if v := l.vocab; v.First < 0 || v.First+l.out > v.Total {
+		return l, fmt.Errorf("rows %d to %d of a vocabulary of %d", v.First, v.First+l.out, v.Total)
+	}
 	return l, nil
 }
 
 func (b *Backend) account(t weights.Tensor) {
 	b.weightBytes += 4 * int64(t.Elements())
-	b.fileBytes += int64(len(t.Data))
+	b.fileBytes += t.Bytes()
 }
 
 // NewRope implements backend.Backend.
@@ -205,6 +219,7 @@ func (b *Backend) Forward() error {
 	}
 	for _, c := range b.batch.Copies {
 		b.kv.copyPage(int(c.Src), int(c.Dst))
+		b.latents.copyPage(int(c.Src), int(c.Dst))
 	}
 	for _, op := range b.ops {
 		op()
