@@ -1,0 +1,102 @@
+// Where threads meet: the block's barrier and the warp's collectives.
+#include <cstring>
+#include <map>
+
+#include "worker.h"
+
+namespace emu {
+
+// CUDA wants every thread of the block at the same barrier. Hardware lets some
+// breaches pass and hangs at others; here each is a fault.
+unsigned block_barrier(bool vote, Site site) {
+	Worker& w = *worker;
+	Thread& t = *self;
+	if (w.at_barrier == 0) {
+		w.site = site;
+	} else if (w.site.line != site.line || strcmp(w.site.file, site.file)) {
+		fail(Fault::barrier, std::string("at the barrier of ") + site.file + ":" + std::to_string(site.line) + " while others are at that of " +
+		                         w.site.file + ":" + std::to_string(w.site.line));
+	}
+	t.at = site.file;
+	t.line = site.line;
+	t.state = Thread::barrier;
+	w.votes += vote;
+	if (++w.at_barrier == w.threads.size()) w.release_barrier();
+	w.wait(t);
+	return w.voted;
+}
+
+void Worker::release_barrier() {
+	at_barrier = 0;
+	voted = votes;
+	votes = 0;
+	for (Thread& t : threads) make_ready(t);
+}
+
+void collective(uint32_t mask, const char* name, void* args, Finish finish) {
+	Worker& w = *worker;
+	Thread& t = *self;
+	Warp& warp = *t.warp;
+	uint32_t bit = 1u << t.lane;
+	if (!(mask & bit)) fail(Fault::misuse, std::string(name) + " by a lane that its mask leaves out");
+
+	size_t i = 0;
+	while (i < warp.groups.size() && warp.groups[i].mask != mask) i++;
+	if (i == warp.groups.size()) warp.groups.push_back({mask, 0, name, finish});
+	Group& g = warp.groups[i];
+	if (g.finish != finish && strcmp(g.name, name)) fail(Fault::misuse, std::string(name) + " while other lanes of its mask are in " + g.name);
+	g.arrived |= bit;
+	warp.args[t.lane] = args;
+	t.state = Thread::collective;
+	t.mask = mask;
+	t.at = name;
+	if (g.arrived == (mask & warp.live)) w.complete(warp, i);
+	w.wait(t);
+}
+
+// complete runs a collective that all have come to, and lets them go.
+void Worker::complete(Warp& w, size_t i) {
+	Group g = w.groups[i];
+	w.groups.erase(w.groups.begin() + long(i));
+	g.finish(g.arrived, w.args);
+	unsigned first = unsigned(&w - warps.data()) * 32;
+	for (uint32_t m = g.arrived; m; m &= m - 1) make_ready(threads[first + unsigned(__builtin_ctz(m))]);
+}
+
+// leave_groups: a collective waits only for those lanes of its mask that have not
+// returned.
+void Worker::leave_groups(Thread& t) {
+	Warp& w = *t.warp;
+	for (size_t i = 0; i < w.groups.size();) {
+		if (w.groups[i].arrived && w.groups[i].arrived == (w.groups[i].mask & w.live))
+			complete(w, i);
+		else
+			i++;
+	}
+}
+
+// stuck says where the threads of a block wait that nobody can wake.
+std::string Worker::stuck() const {
+	std::map<std::string, unsigned> places;
+	const Thread* first = nullptr;
+	for (const Thread& t : threads) {
+		if (t.state == Thread::finished) {
+			places["returned"]++;
+			continue;
+		}
+		if (!first) first = &t;
+		char mask[16];
+		snprintf(mask, sizeof mask, "0x%08x", t.mask);
+		places[t.state == Thread::barrier ? std::string("at the barrier of ") + t.at + ":" + std::to_string(t.line)
+		                                  : std::string("in ") + t.at + " of mask " + mask]++;
+	}
+	std::string s = where(first) + ": deadlock:";
+	const char* between = " ";
+	for (auto& [place, count] : places) {
+		s += between + std::to_string(count) + (count == 1 ? " thread " : " threads ") + place;
+		between = ", ";
+	}
+	return s;
+}
+
+} // namespace emu
