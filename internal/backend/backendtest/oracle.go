@@ -47,11 +47,12 @@ type attentionOracle struct {
 	backend.AttentionSpec
 	rope         backend.RopeSpec
 	qNorm, kNorm []float64 // nil: none
+	sinks        []float64 // one a head; nil: none
 }
 
 // run is the attention at some positions of one sequence of qkv rows.
 func (a attentionOracle) run(rows [][]float64, positions []int) [][]float64 {
-	heads := func(from, n int, norm []float64, rotate bool) [][][]float64 { // [position][head][dim]
+	heads := func(from, n int, norm []float64, rotated bool) [][][]float64 { // [position][head][dim]
 		all := make([][][]float64, len(rows))
 		for pos, row := range rows {
 			for h := range n {
@@ -59,8 +60,8 @@ func (a attentionOracle) run(rows [][]float64, positions []int) [][]float64 {
 				if norm != nil {
 					x = rmsNorm(x, norm, float64(a.NormEps))
 				}
-				if rotate {
-					a.rotate(x, pos)
+				if rotated {
+					rotate(x, a.rope, pos)
 				}
 				all[pos] = append(all[pos], x)
 			}
@@ -73,41 +74,73 @@ func (a attentionOracle) run(rows [][]float64, positions []int) [][]float64 {
 	out := make([][]float64, len(positions))
 	for i, pos := range positions {
 		for h := range a.Heads {
-			out[i] = append(out[i], a.head(q[pos][h], k[:pos+1], v[:pos+1], h*a.KVHeads/a.Heads)...)
+			out[i] = append(out[i], a.head(q[pos][h], k[:pos+1], v[:pos+1], h)...)
 		}
 	}
 	return out
 }
 
-// rotate multiplies pairs, seen as complex numbers, by Scale*e^(i*pos*Inv).
-func (a attentionOracle) rotate(x []float64, pos int) {
-	n := len(a.rope.Inv)
-	for i, inv := range a.rope.Inv {
-		turn := complex(a.rope.Scale*math.Cos(float64(pos)*inv), a.rope.Scale*math.Sin(float64(pos)*inv))
-		z := complex(x[i], x[i+n]) * turn
+// rotate multiplies pairs, seen as complex numbers, by Scale*e^(i*pos*Inv). The
+// result lies half by half.
+func rotate(x []float64, rope backend.RopeSpec, pos int) {
+	n := len(rope.Inv)
+	pairs := append([]float64(nil), x...)
+	for i, inv := range rope.Inv {
+		turn := complex(rope.Scale*math.Cos(float64(pos)*inv), rope.Scale*math.Sin(float64(pos)*inv))
+		z := complex(pairs[i], pairs[i+n])
+		if rope.Interleaved {
+			z = complex(pairs[2*i], pairs[2*i+1])
+		}
+		z *= turn
 		x[i], x[i+n] = real(z), imag(z)
 	}
 }
 
-func (a attentionOracle) head(q []float64, k, v [][][]float64, kvHead int) []float64 {
+func (a attentionOracle) head(q []float64, k, v [][][]float64, h int) []float64 {
 	if a.Window > 0 && len(k) > a.Window {
 		k, v = k[len(k)-a.Window:], v[len(v)-a.Window:]
 	}
-	scores := make([]float64, len(k))
-	top := math.Inf(-1)
+	var keys, values [][]float64
 	for p := range k {
-		for i := range q {
-			scores[p] += q[i] * k[p][kvHead][i] * float64(a.Scale)
-		}
-		top = max(top, scores[p])
+		keys, values = append(keys, k[p][h*a.KVHeads/a.Heads]), append(values, v[p][h*a.KVHeads/a.Heads])
 	}
-	out, total := make([]float64, len(q)), 0.0
-	for p, s := range scores {
-		e := math.Exp(s - top)
-		total += e
-		for i := range out {
-			out[i] += e * v[p][kvHead][i]
+	var sink []float64
+	if a.sinks != nil {
+		sink = a.sinks[h : h+1]
+	}
+	return attend(q, keys, values, float64(a.Scale), sink)
+}
+
+// attend is softmax(q·Kᵀ*scale)·V; the sink, if any, is one more score that has
+// no value.
+func attend(q []float64, k, v [][]float64, scale float64, sink []float64) []float64 {
+	var scores []float64
+	for _, key := range k {
+		s := 0.0
+		for i := range q {
+			s += q[i] * key[i]
 		}
+		scores = append(scores, s*scale)
+	}
+	weights := softmax(append(scores, sink...))
+	out := make([]float64, len(v[0]))
+	for p, value := range v {
+		for i, x := range value {
+			out[i] += weights[p] * x
+		}
+	}
+	return out
+}
+
+func softmax(x []float64) []float64 {
+	top := math.Inf(-1)
+	for _, v := range x {
+		top = max(top, v)
+	}
+	out, total := make([]float64, len(x)), 0.0
+	for i, v := range x {
+		out[i] = math.Exp(v - top)
+		total += out[i]
 	}
 	for i := range out {
 		out[i] /= total

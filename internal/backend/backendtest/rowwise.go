@@ -19,7 +19,7 @@ func (r *rig) noKV() {
 }
 
 func (s suite) embed(t *testing.T) {
-	for i, d := range allDTypes {
+	for i, d := range tableDTypes {
 		for _, cols := range []int{256, 768} {
 			t.Run(fmt.Sprintf("%s/%d", d, cols), func(t *testing.T) {
 				r := newRig(t, s.open, s.config(), uint64(i))
@@ -57,6 +57,12 @@ func (s suite) norm(t *testing.T) {
 // shapes are [in, out] of matrices that format d can have: sizes of real
 // models' projections and sizes that fill no kernel's tile.
 func shapes(d weights.DType) [][2]int {
+	switch {
+	case d == weights.F8E4M3:
+		return [][2]int{{128, 33}, {256, 192}, {576, 131}, {1536, 100}, {640, 1000}}
+	case d == weights.I4:
+		return [][2]int{{32, 7}, {96, 96}, {128, 33}, {576, 192}, {1536, 100}, {256, 1000}}
+	}
 	switch d.BlockSize() {
 	case 1:
 		return [][2]int{{32, 5}, {80, 33}, {96, 96}, {64, 131}, {576, 192}, {1536, 100}, {256, 1000}}
@@ -79,6 +85,8 @@ func (s suite) linear(t *testing.T) {
 		s.linearCase(t, 20, 256, []weights.DType{weights.Q4_K, weights.Q4_K, weights.Q6_K}, []int{96, 32, 32}, []bool{true, false, true}, false)
 		s.linearCase(t, 21, 96, []weights.DType{weights.BF16, weights.BF16, weights.BF16}, []int{96, 32, 32}, []bool{true, true, true}, true)
 		s.linearCase(t, 22, 512, []weights.DType{weights.Q4_1, weights.Q8_0, weights.F16}, []int{33, 65, 7}, []bool{false, true, false}, false)
+		s.linearCase(t, 23, 256, []weights.DType{weights.F8E4M3, weights.F8E4M3, weights.F8E4M3}, []int{256, 64, 64}, []bool{false, false, false}, false)
+		s.linearCase(t, 24, 128, []weights.DType{weights.I4, weights.I4, weights.I4}, []int{128, 32, 32}, []bool{true, true, true}, true)
 	})
 }
 
@@ -146,6 +154,7 @@ func (s suite) mlp(t *testing.T) {
 		{weights.F32, weights.F32, 96, 33, true}, {weights.F16, weights.F16, 64, 160, false}, {weights.BF16, weights.BF16, 576, 96, false},
 		{weights.Q8_0, weights.Q8_0, 96, 96, false}, {weights.Q4_0, weights.Q4_0, 160, 64, true}, {weights.Q4_1, weights.Q4_1, 576, 300, false},
 		{weights.Q5_K, weights.Q5_K, 256, 96, false}, {weights.Q4_K, weights.Q4_K, 256, 288, true}, {weights.Q6_K, weights.Q6_K, 512, 96, false},
+		{weights.F8E4M3, weights.F8E4M3, 256, 96, false}, {weights.I4, weights.I4, 128, 72, true}, {weights.MXFP4, weights.MXFP4, 96, 96, true},
 		{weights.Q4_K, weights.Q6_K, 256, 64, false}, {weights.BF16, weights.BF16, 64, 1536, true},
 	} {
 		t.Run(fmt.Sprintf("%s+%s/%d to %d", c.gate, c.up, c.in, c.out), func(t *testing.T) {
@@ -174,7 +183,7 @@ func (s suite) mlp(t *testing.T) {
 // logits checks the head in every format, tied to the embedding and not, and
 // that wanted rows may be any, in any order, or none.
 func (s suite) logits(t *testing.T) {
-	for i, d := range allDTypes {
+	for i, d := range tableDTypes {
 		t.Run(d.String(), func(t *testing.T) {
 			const cols, eps = 256, 1e-5
 			r := newRig(t, s.open, s.config(), uint64(i))

@@ -6,11 +6,17 @@ import (
 	"math/rand/v2"
 
 	"github.com/reasond/reasond/internal/weights"
+	"github.com/reasond/reasond/internal/weights/quant"
 )
 
-var allDTypes = []weights.DType{
-	weights.F32, weights.F16, weights.BF16, weights.Q8_0, weights.Q4_0, weights.Q4_1, weights.Q5_K, weights.Q4_K, weights.Q6_K,
-}
+// tableDTypes are the formats that embeddings come in, allDTypes those of other
+// matrices.
+var (
+	tableDTypes = []weights.DType{
+		weights.F32, weights.F16, weights.BF16, weights.Q8_0, weights.Q4_0, weights.Q4_1, weights.Q5_K, weights.Q4_K, weights.Q6_K,
+	}
+	allDTypes = append(tableDTypes[:len(tableDTypes):len(tableDTypes)], weights.MXFP4, weights.F8E4M3, weights.I4)
+)
 
 // scales are the f16 scales of a block: their offset and the power of two that
 // makes elements about 1. All other bytes of a block may take any value.
@@ -24,7 +30,7 @@ var scales = map[weights.DType][]struct{ at, exponent int }{
 }
 
 // randomTensor fills a tensor with values of moderate size: normal ones in the
-// float formats, random blocks in the quantised ones.
+// float formats, random blocks in the quantised ones, random companions.
 func randomTensor(rng *rand.Rand, d weights.DType, shape ...int) weights.Tensor {
 	t := weights.Tensor{Name: "random." + d.String(), DType: d, Shape: shape}
 	t.Data = make([]byte, t.Rows()*t.RowBytes())
@@ -41,9 +47,22 @@ func randomTensor(rng *rand.Rand, d weights.DType, shape ...int) weights.Tensor 
 		for i := 0; i < len(t.Data); i += 2 {
 			binary.LittleEndian.PutUint16(t.Data[i:], randomHalf(rng, -rng.IntN(5)))
 		}
+	case weights.F8E4M3:
+		for i := range t.Data {
+			t.Data[i] = byte(rng.IntN(2)<<7 | rng.IntN(127)) // all but NaN
+		}
+		t.ScaleBlock = [2]int{128, 128}
+		t.Scale = randomScale(rng, weights.F32, (shape[0]+127)/128, (shape[1]+127)/128, -6)
+	case weights.I4:
+		randomI4(rng, &t)
 	default:
 		for i := range t.Data {
 			t.Data[i] = byte(rng.Uint32())
+		}
+		if d == weights.MXFP4 {
+			for i := 0; i < len(t.Data); i += d.BlockBytes() {
+				t.Data[i] = byte(124 + rng.IntN(3)) // 2^-3 to 2^-1
+			}
 		}
 		for i := 0; i < len(t.Data); i += d.BlockBytes() {
 			for _, s := range scales[d] {
@@ -52,6 +71,45 @@ func randomTensor(rng *rand.Rand, d weights.DType, shape ...int) weights.Tensor 
 		}
 	}
 	return t
+}
+
+// randomI4 fills codes, zeros and scales: groups of 128 where they divide the
+// columns, else of 32; all formats of scales.
+func randomI4(rng *rand.Rand, t *weights.Tensor) {
+	for i := range t.Data {
+		t.Data[i] = byte(rng.Uint32())
+	}
+	group := 128
+	if t.Cols()%group != 0 {
+		group = 32
+	}
+	t.ScaleBlock = [2]int{1, group}
+	format := []weights.DType{weights.F16, weights.BF16, weights.F32}[rng.IntN(3)]
+	t.Scale = randomScale(rng, format, t.Rows(), (t.Cols()+group-1)/group, -3)
+	zero := weights.Tensor{Name: "zeros", DType: weights.U8, Shape: t.Scale.Shape}
+	for range zero.Elements() {
+		zero.Data = append(zero.Data, byte(rng.IntN(16)))
+	}
+	t.Zero = &zero
+}
+
+// randomScale is a matrix of scales of either sign and a size of 1 to 2 times
+// 2^exponent.
+func randomScale(rng *rand.Rand, d weights.DType, rows, cols, exponent int) *weights.Tensor {
+	t := weights.Tensor{Name: "scales", DType: d, Shape: []int{rows, cols}}
+	for range rows * cols {
+		h := randomHalf(rng, exponent)
+		v := math.Float32bits(quant.Float16(h))
+		switch d {
+		case weights.F32:
+			t.Data = binary.LittleEndian.AppendUint32(t.Data, v)
+		case weights.BF16:
+			t.Data = binary.LittleEndian.AppendUint16(t.Data, uint16(v>>16))
+		case weights.F16:
+			t.Data = binary.LittleEndian.AppendUint16(t.Data, h)
+		}
+	}
+	return &t
 }
 
 // randomHalf is an f16 of either sign and a size of 1 to 2 times 2^exponent.

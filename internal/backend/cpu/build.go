@@ -152,7 +152,7 @@ func (r *recorder) heads(in kernels.Buffer, layer int, a backend.AttentionSpec) 
 	q, k, t := r.vector(a.QNorm), r.vector(a.KNorm), b.ropes[a.Rope]
 	norm := func(v []float32) bool { return v == nil || len(v) == a.HeadDim }
 	fits := in.Cols == (a.Heads+2*a.KVHeads)*a.HeadDim && a.KVHeads == b.kvHeads && a.HeadDim == b.headDim &&
-		a.Heads > 0 && a.Heads%a.KVHeads == 0 && 2*t.half <= a.HeadDim && norm(q) && norm(k) && a.Window >= 0
+		a.Heads > 0 && a.Heads%a.KVHeads == 0 && 2*t.half <= a.HeadDim && norm(q) && norm(k) && a.Window >= 0 && a.Sinks == backend.NoVector
 	return kernels.Heads{
 		Heads: a.Heads, KVHeads: a.KVHeads, Dim: a.HeadDim, Window: a.Window, QNorm: q, KNorm: k,
 		Rope: t.table, Half: t.half, NormEps: a.NormEps, Scale: a.Scale, KV: b.kv[layer],

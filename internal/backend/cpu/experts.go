@@ -6,7 +6,7 @@ import (
 	"github.com/reasond/reasond/internal/backend"
 )
 
-var errNotYet = errors.New("cpu: mixtures of experts and latent attention are not supported")
+var errNotYet = errors.New("cpu: mixtures of experts, latent attention and their formats are not supported")
 
 // NewStack implements backend.Backend.
 func (b *Backend) NewStack([]backend.LinearSpec) (backend.Stack, error) { return 0, errNotYet }

@@ -108,6 +108,9 @@ func checkSpec(s backend.LinearSpec) error {
 		if !p.DType.Valid() || p.Cols()%p.DType.BlockSize() != 0 || len(p.Data) != p.Rows()*p.RowBytes() {
 			return fmt.Errorf("part %q: %d bytes of %s for shape %v", p.Name, len(p.Data), p.DType, p.Shape)
 		}
+		if p.DType > weights.Q6_K || s.Vocab.Total > 0 {
+			return fmt.Errorf("part %q: %s with a vocabulary of %d: %w", p.Name, p.DType, s.Vocab.Total, errNotYet)
+		}
 		if s.Bias == nil || len(s.Bias[i].Shape) == 0 {
 			continue
 		}
@@ -186,7 +189,7 @@ func packPart(k *kernels.Linear, at place, t weights.Tensor) {
 // NewRope implements backend.Backend.
 func (b *Backend) NewRope(s backend.RopeSpec) (backend.Rope, error) {
 	half := len(s.Inv)
-	if half == 0 || half > kernels.MaxHeadDim/2 {
+	if half == 0 || half > kernels.MaxHeadDim/2 || s.Interleaved {
 		return 0, fmt.Errorf("cpu: a rotary table of %d pairs", half)
 	}
 	table, err := b.machine.Floats(b.cfg.MaxContext * 2 * half)
