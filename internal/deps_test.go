@@ -147,6 +147,7 @@ var mayImport = []struct {
 	{"internal/native", []string{}},
 	{"internal/config", []string{}},
 	{"kernels", []string{}},
+	{"kernels/cuda", []string{"internal/weights"}},
 }
 
 // stdOnly are the packages that import nothing but the standard library beside
