@@ -1,0 +1,14 @@
+package toolcall
+
+func init() {
+	minimax := &markup{
+		call: `<invoke name="`, nameEnds: []string{`">`}, param: `<parameter name="`, paramEnds: []string{`">`},
+		close: "</parameter>", end: "</invoke>", block: "</minimax:tool_call>",
+	}
+	f := &format{opens: []string{"<minimax:tool_call>"}, body: minimax.body}
+	register(Descriptor{
+		Name: "minimax-m2", Aliases: []string{"minimax"},
+		Doc:   `<minimax:tool_call><invoke name="f"><parameter name="k">v</parameter></invoke></minimax:tool_call> (MiniMax-M2's tool calling guide)`,
+		Opens: f.opens, New: f.new,
+	})
+}

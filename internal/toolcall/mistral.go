@@ -1,0 +1,32 @@
+package toolcall
+
+import "strings"
+
+func init() {
+	f := &format{opens: []string{"[TOOL_CALLS]"}, body: func(Tools, string) body { return &mistral{} }}
+	register(Descriptor{
+		Name:  "mistral",
+		Doc:   `[TOOL_CALLS][{"name": …, "arguments": {…}}], and from v11 on [TOOL_CALLS]name[ARGS]{…} (mistral-common's tokenizers)`,
+		Opens: f.opens, New: f.new,
+	})
+}
+
+// mistral tells its two ways of writing calls apart by the first byte.
+type mistral struct{ body }
+
+func (c *mistral) read(m *machine, final bool) progress {
+	if c.body == nil {
+		if !m.skipSpaces() {
+			return more
+		}
+		if strings.IndexByte("[{", m.rest()[0]) >= 0 {
+			c.body = &envelope{}
+		} else {
+			c.body = &header{seps: []string{"[ARGS]"}, noSep: true, name: func(s string) string {
+				name, _, _ := strings.Cut(s, "[CALL_ID]")
+				return name
+			}}
+		}
+	}
+	return c.body.read(m, final)
+}
