@@ -41,6 +41,24 @@ tools-build:
 native: tools-build ## build the Rust library that Go links (PROFILE=release: slower to build, smaller)
 	@internal/native/build.sh $(PROFILE)
 
+.PHONY: cuda-toolkit
+cuda-toolkit: ## see that nvcc and cuda.h are there, or fetch them into .cuda
+	$(call need,$(PYTHON),Python 3 fetches the compiler)
+	@internal/cuda/toolkit.sh get '$(PYTHON)'
+
+.PHONY: cuda-env
+cuda-env: ## print the exports that `go build -tags cuda` needs: eval "$$(make -s cuda-env)"
+	@internal/cuda/toolkit.sh env
+
+.PHONY: kernels
+kernels: cuda-toolkit ## compile the CUDA kernels (KERNEL_ARCHS="80 86 89 90 100 120")
+	@kernels/cuda/build.sh
+
+.PHONY: build-cuda
+build-cuda: native kernels ## build bin/reasond with CUDA; it runs with or without a driver
+	@mkdir -p bin
+	eval "$$(internal/cuda/toolkit.sh env)" && $(GO) build -tags cuda -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/reasond
+
 .PHONY: test
 test: build test-tools models ## run every test, end-to-end ones included
 	@.ci/test
@@ -77,4 +95,4 @@ bench: native ## run the benchmarks
 
 .PHONY: clean
 clean: ## remove what was built (caches stay)
-	rm -rf bin internal/native/lib internal/native/library.h internal/native/rust/target internal/native/rust/daulet $(E2E)
+	rm -rf bin kernels/cuda/fatbin/*.fatbin internal/native/lib internal/native/library.h internal/native/rust/target internal/native/rust/daulet $(E2E)
