@@ -6,6 +6,7 @@ package cuda
 import "C"
 
 import (
+	"encoding/binary"
 	"fmt"
 	"unsafe"
 
@@ -17,21 +18,68 @@ import (
 // Module is compiled kernels on a device.
 type Module struct {
 	device    *Device
-	m         cu.Module
+	parts     []cu.Module
 	functions map[string]Function
 }
 
-// Load brings a fatbin, cubin or PTX text to the device.
+// Load brings kernels to the device: fatbins behind each other, as `make kernels`
+// leaves them, or one cubin or PTX text. An empty image stands for what the driver
+// has without being given it, as the emulated one has; another one refuses it.
 func (d *Device) Load(image []byte) (*Module, error) {
-	m, err := cu.LoadData(string(image)) // the copy ends in a NUL, which PTX needs
-	if err != nil {
-		return nil, d.check("cuModuleLoadData", err)
+	m := &Module{device: d, functions: map[string]Function{}}
+	for i, one := range images(image) {
+		part, err := cu.LoadData(string(one)) // the copy ends in a NUL, which PTX needs
+		if err == nil {
+			m.parts = append(m.parts, part)
+			continue
+		}
+		err = d.check("cuModuleLoadData", err)
+		if len(image) == 0 {
+			err = fmt.Errorf("this binary was built without kernels (make kernels): %w", err)
+		} else {
+			err = fmt.Errorf("kernels for %s (sm_%d%d), image %d: %w", d.Info.Name, d.Info.Major, d.Info.Minor, i, err)
+		}
+		_ = m.Unload()
+		return nil, err
 	}
-	return &Module{device: d, m: m, functions: map[string]Function{}}, nil
+	return m, nil
+}
+
+// fatbinMagic begins a fatbin's header of 16 bytes: magic, version (2 bytes), bytes
+// of the header (2), bytes behind it (8), all little-endian.
+const fatbinMagic = 0xba55ed50
+
+// images cuts fatbins that lie behind each other apart. What is no fatbin, or does
+// not add up, is one image: the driver will say what it thinks of it.
+func images(image []byte) [][]byte {
+	var found [][]byte
+	for rest := image; len(rest) > 0; {
+		if len(rest) < 16 || binary.LittleEndian.Uint32(rest) != fatbinMagic {
+			return [][]byte{image}
+		}
+		header, body := uint64(binary.LittleEndian.Uint16(rest[6:])), binary.LittleEndian.Uint64(rest[8:])
+		if body > uint64(len(rest)) || header+body > uint64(len(rest)) {
+			return [][]byte{image}
+		}
+		found, rest = append(found, rest[:header+body]), rest[header+body:]
+	}
+	if found == nil {
+		return [][]byte{nil}
+	}
+	return found
 }
 
 // Unload takes the kernels off the device; nothing may run them any more.
-func (m *Module) Unload() error { return m.device.check("cuModuleUnload", m.m.Unload()) }
+func (m *Module) Unload() error {
+	var first error
+	for _, part := range m.parts {
+		if err := m.device.check("cuModuleUnload", part.Unload()); first == nil {
+			first = err
+		}
+	}
+	m.parts = nil
+	return first
+}
 
 // Function is a kernel of a module.
 type Function struct{ *function }
@@ -55,13 +103,25 @@ func (m *Module) Function(name string) (Function, error) {
 	if f, ok := m.functions[name]; ok {
 		return f, nil
 	}
-	found, err := m.m.Function(name)
+	found, err := m.find(name)
 	if err != nil {
 		return Function{}, m.device.check("cuModuleGetFunction("+name+")", err)
 	}
 	f := Function{&function{device: m.device, name: name, raw: *(*C.CUfunction)(unsafe.Pointer(&found))}}
 	m.functions[name] = f
 	return f, nil
+}
+
+// find looks for a kernel in each part; the error is gorgonia's.
+func (m *Module) find(name string) (cu.Function, error) {
+	err := error(cu.NotFound)
+	for _, part := range m.parts {
+		var f cu.Function
+		if f, err = part.Function(name); err != cu.NotFound {
+			return f, err
+		}
+	}
+	return cu.Function{}, err
 }
 
 // Name is the kernel's name.
