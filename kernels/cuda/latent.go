@@ -1,13 +1,6 @@
 package cuda
 
-import (
-	"fmt"
-	"slices"
-)
-
-// latentShapes are the [rank, rope] that latent attention is compiled for, see
-// latent_attention.cu: DeepSeek's and small ones.
-var latentShapes = [][2]int{{512, 64}, {64, 16}, {32, 16}, {16, 16}}
+import "fmt"
 
 // Latent is multi-head latent attention of one layer, see backend.LatentSpec.
 // Pages is bf16 [page][PageTokens][Rank+RopeDim].
@@ -27,9 +20,9 @@ func (l Latent) check(op string, rows int, q Buffer) error {
 		return err
 	}
 	switch {
-	case l.Heads < 1 || l.NopeDim < 0 || !slices.Contains(latentShapes, [2]int{l.Rank, l.RopeDim}):
-		return fmt.Errorf("cuda: %s: %d heads of rank %d and %d rotated, there are kernels for %v", op, l.Heads, l.Rank, l.RopeDim, latentShapes)
-	case q.Elem != ElemBF16 || q.Cols != l.Heads*(l.NopeDim+l.RopeDim) || l.NopeDim%8 != 0:
+	case l.Heads < 1 || l.Rank < 16 || l.Rank > maxRank || l.Rank%16 != 0 || l.RopeDim < 8 || l.RopeDim > 64 || l.RopeDim%8 != 0:
+		return fmt.Errorf("cuda: %s: %d heads of rank %d and %d rotated; ranks are multiples of 16 up to %d, the rotated of 8 up to 64", op, l.Heads, l.Rank, l.RopeDim, maxRank)
+	case q.Elem != ElemBF16 || q.Cols != l.Heads*(l.NopeDim+l.RopeDim) || l.NopeDim < 0 || l.NopeDim%8 != 0:
 		return fmt.Errorf("cuda: %s: q rows of %d %v for %d heads of %d and %d", op, q.Cols, q.Elem, l.Heads, l.NopeDim, l.RopeDim)
 	case l.Pages == 0 || l.Pages%16 != 0:
 		return fmt.Errorf("cuda: %s: pages at %#x", op, l.Pages)
@@ -81,21 +74,25 @@ func (l Latent) Launches(b Batch, rows int, p *Planner, out, absorbed, q Buffer)
 	}
 	w := p.Capacity(rows)
 	return []Launch{{
-		Kernel: fmt.Sprintf("latent_attention_%d_%d", l.Rank, l.RopeDim),
+		Kernel: op,
 		Grid:   [3]uint32{uint32(w.Narrow), uint32(p.Blocks), 1}, Block: block1(latentWarps * 32),
 		Shared: uint32(latentShared(l.Rank, l.RopeDim)),
 		Args: []uint64{
 			uint64(b.Header), uint64(b.Narrow), uint64(b.Pos), uint64(b.Pages),
 			uint64(absorbed.Ptr), uint64(q.Ptr), uint64(l.Pages), uint64(out.Ptr), uint64(l.Partials), Int(p.Slots()),
-			Int(l.Heads), Int(l.NopeDim), Float(l.Scale),
+			Int(l.Heads), Int(l.Rank), Int(l.NopeDim), Int(l.RopeDim), Float(l.Scale),
 		},
 	}, combine(b, w, p, out, l.Partials, 0, l.Heads, l.Rank)}, nil
 }
 
-const latentWarps = 4
+const (
+	latentWarps = 4
+	maxRank     = 512
+)
 
-// latentShared: 16 queries, two stages of 32 tokens, and the scores.
+// latentShared: 16 queries, two pages, 16 rows of weights for a page, and a float
+// a warp and query.
 func latentShared(rank, rope int) int {
-	width := rank + rope
-	return (16+2*32)*width*2 + 16*32*2 + latentWarps*16*2*4
+	width := ceilDiv(rank+rope, 32) * 32
+	return (16+2*PageTokens)*width*2 + 16*PageTokens*2 + latentWarps*16*4
 }
