@@ -130,28 +130,12 @@ func (s suite) attention(t *testing.T) {
 	}
 }
 
-// long checks a context of many pages, decoded at its end.
+// long: see longContext.
 func (s suite) long(t *testing.T) {
-	const length = 700
 	cfg := backend.Config{Float32: s.tol.Float32, MaxRows: 512, MaxSeqs: 2, MaxContext: 1024, Pages: 40}
 	for i, window := range []int{0, 300} {
 		spec := backend.AttentionSpec{Heads: 4, KVHeads: 2, HeadDim: 32, Window: window, Scale: 0.2}
-		r := s.newAttention(t, cfg, attentionCase{AttentionSpec: spec, normed: true, sinks: i == 1}, uint64(i))
-		ids := r.sequence(length)
-		prefill := func(d *Driver, seq *Sequence, n, size int) (last []float32) {
-			for at := 0; at < n; at += size {
-				chunk := ids[at:min(at+size, n)]
-				last = step(t, d, Part{Seq: seq, Tokens: chunk, Want: 1})[0].Logits[0]
-				pos := at + len(chunk) - 1
-				near(t, s.tol.Attention, last, r.right(ids, pos)[0], "window %d, position %d", window, pos)
-			}
-			return last
-		}
-		whole := prefill(r.driver(1), &Sequence{}, length, 500)
-		d, seq := r.driver(2), &Sequence{}
-		prefill(d, seq, length-1, 333)
-		got := step(t, d, Part{Seq: seq, Tokens: ids[length-1:], Want: 1})[0].Logits[0]
-		same(t, got, whole, "window %d, decode at %d", window, length-1)
+		s.newAttention(t, cfg, attentionCase{AttentionSpec: spec, normed: true, sinks: i == 1}, uint64(i)).longContext()
 	}
 }
 

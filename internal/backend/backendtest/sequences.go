@@ -165,3 +165,23 @@ func (r *sequenceRig) fork() {
 		near(t, r.tol, got, h.want[50+i%30], "row %d", i)
 	}
 }
+
+// longContext checks a context of many pages, decoded at its end.
+func (r *sequenceRig) longContext() {
+	const length = 700
+	ids := r.sequence(length)
+	prefill := func(d *Driver, seq *Sequence, n, size int) (last []float32) {
+		for at := 0; at < n; at += size {
+			chunk := ids[at:min(at+size, n)]
+			last = step(r.T, d, Part{Seq: seq, Tokens: chunk, Want: 1})[0].Logits[0]
+			pos := at + len(chunk) - 1
+			near(r.T, r.tol, last, r.right(ids, pos)[0], "position %d", pos)
+		}
+		return last
+	}
+	whole := prefill(r.driver(1), &Sequence{}, length, 500)
+	d, seq := r.driver(2), &Sequence{}
+	prefill(d, seq, length-1, 333)
+	got := step(r.T, d, Part{Seq: seq, Tokens: ids[length-1:], Want: 1})[0].Logits[0]
+	same(r.T, got, whole, "decode at %d", length-1)
+}
