@@ -112,6 +112,7 @@ var onlyBy = []struct {
 	{module + "internal/server", []string{"internal/cli"}},
 	{module + "internal/bundle", []string{"internal/cli", "api/reasond"}},
 	{module + "kernels/cpu", []string{"internal/backend/cpu"}},
+	{module + "kernels/cuda", []string{"internal/backend/cuda", "internal/cuda"}},
 }
 
 // mayImport limits what a package and those below it import of this module; the
@@ -144,6 +145,7 @@ var mayImport = []struct {
 	{"internal/backend", []string{"internal/backend", "internal/engine/sample", "internal/llm", "internal/weights"}},
 	{"internal/backend/backendtest", []string{"internal/backend", "internal/engine/sample", "internal/llm", "internal/model", "internal/weights", "testdata"}},
 	{"internal/backend/cpu", []string{"internal/backend", "internal/engine/sample", "internal/llm", "internal/weights", "kernels/cpu"}},
+	{"internal/backend/cuda", []string{"internal/backend", "internal/cuda", "internal/engine/sample", "internal/llm", "internal/model", "internal/weights", "kernels/cuda"}},
 	{"internal/native", []string{}},
 	{"internal/config", []string{}},
 	{"kernels", []string{}},

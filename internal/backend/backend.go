@@ -35,7 +35,7 @@ type Config struct {
 	MaxRows    int  // most token rows a step
 	MaxSeqs    int  // slots: sequences that can be resident at once
 	MaxContext int  // most tokens of one sequence, a multiple of PageTokens
-	Pages      int  // KV pages
+	Pages      int  // KV pages; a device that knows its memory takes 0 for what is left, see Info
 	MaxLogits  int  // most logits rows a step; 0: MaxRows
 	Threads    int  // 0: one a core that the process may use
 }
@@ -255,6 +255,7 @@ type Info struct {
 	ISA         string // kernels in use: "avx512", "avx2", "neon", "generic"
 	Vocab       int    // rows of the logits; known after Build
 	Threads     int
+	Pages       int   // KV pages, where the backend chose their number; known after Build
 	WeightBytes int64 // memory held by packed weights
 	FileBytes   int64 // the same weights' bytes in the file
 	KVBytes     int64
