@@ -80,6 +80,7 @@ into reasoning_content and content.
 		newServe(w),
 		newChat(w),
 		newInspect(w),
+		newDevices(w),
 		newRender(w),
 		newParse(w),
 		newGenerate(w),

@@ -21,6 +21,9 @@ type serving struct {
 // openModel finds the model, downloads it if need be, and opens it; bars show
 // how far that is.
 func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, s serving) (*bundle.Bundle, error) {
+	if _, err := chooseDevice(m.Device, m.Libraries); err != nil {
+		return nil, err // before a download
+	}
 	c := bundle.Config{
 		Float32: m.DType == "float32", MaxModelLen: m.MaxModelLen, MaxSeqs: m.MaxSeqs,
 		MaxBatchedTokens: m.MaxBatchedTokens, MaxWaiting: s.maxQueue, Threads: m.Threads,

@@ -45,6 +45,8 @@ type Serve struct {
 // model in their own process share.
 type Model struct {
 	Path             string // folder, .gguf file or hub id; empty: the embedded tiny-reasoner
+	Device           Device
+	Libraries        Libraries
 	DType            string // auto, float32, bfloat16
 	MaxModelLen      int    // tokens of one choice; 0: what the model says
 	ChatTemplate     string // a file; empty: the model's own
@@ -63,7 +65,8 @@ type Model struct {
 // DefaultModel is how a model is opened when nothing is said.
 func DefaultModel() Model {
 	return Model{
-		DType: "auto", EnableReasoning: true,
+		Device: Device{Kind: DeviceAuto},
+		DType:  "auto", EnableReasoning: true,
 		MaxSeqs: 64, MaxBatchedTokens: 512, PrefixCaching: true,
 	}
 }
@@ -86,6 +89,8 @@ func DefaultServe() Serve {
 // AddFlags adds the flags of a model that is run in this process.
 func (m *Model) AddFlags(f *Flags) {
 	f.Var(String(&m.Path), "model", "m", "folder, .gguf file or hub id; the same as the argument MODEL", "model-path", "model-dir", "hf-repo", "hf")
+	f.Var(DeviceValue(&m.Device), "device", "", "what computes; auto: a GPU if there is one, else the CPU")
+	m.Libraries.AddFlags(f)
 	f.Var(Choice(&m.DType, "auto", "float32", "bfloat16", "fp32=float32", "float=float32", "bf16=bfloat16"), "dtype", "", "arithmetic of weights that are not quantised; auto: fast, float32: exact")
 	f.Var(Int(&m.MaxModelLen, "tokens", 1, math.MaxInt32), "max-model-len", "c", "longest prompt and answer together (default: the model's)", "context-length", "ctx-size", "session-len", "max-seq-len")
 	f.Var(String(&m.ChatTemplate), "chat-template", "", "file with a Jinja template instead of the model's own", "chat-template-file")

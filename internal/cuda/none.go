@@ -13,3 +13,6 @@ func DriverVersion() string { return "" }
 
 // Devices returns ErrNotBuilt.
 func Devices() ([]DeviceInfo, error) { return nil, ErrNotBuilt }
+
+// FreeMemory returns ErrNotBuilt.
+func FreeMemory(i int) (int64, error) { return 0, ErrNotBuilt }
