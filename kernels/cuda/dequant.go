@@ -28,29 +28,6 @@ func Dequant(w Weights, i int, dst Ptr) (launches []Launch, rows, stride int, er
 	return launches, w.rows(), w.stride(), nil
 }
 
-// EmbedPacked launches embed_packed.cu: Embed for a table in any format, the rows
-// of which are tokens first, first+1, …; zeros for tokens that it does not hold.
-func EmbedPacked(b Batch, rows int, out Buffer, w Weights, first int) (Launch, error) {
-	if err := firstError(checkRows("embed packed", rows), out.check("embed packed's out")); err != nil {
-		return Launch{}, err
-	}
-	if w.Ptr == 0 || w.Gated || w.Count != 1 || len(w.Parts) != 1 || w.In != out.Cols || first < 0 {
-		return Launch{}, fmt.Errorf("cuda: embed packed: %d matrices of %d parts, %d×%d from %d into %d columns", w.Count, len(w.Parts), w.Out, w.In, first, out.Cols)
-	}
-	p := w.Parts[0]
-	var side Ptr
-	if formats[p.Format].side != 0 {
-		side = w.Ptr + Ptr(p.Side)
-	}
-	return Launch{
-		Kernel: fmt.Sprintf("embed_packed_%v", out.Elem), Grid: grid1(rows), Block: block1(normThreads(out.Cols)),
-		Args: []uint64{
-			uint64(b.Header), uint64(b.Token), uint64(b.LastToken), uint64(out.Ptr), Int(int(p.Format)),
-			uint64(w.Ptr + Ptr(p.Offset)), uint64(side), Int(p.SideShift), Int(p.SideStride), Int(first), Int(p.Rows), Int(w.In),
-		},
-	}, nil
-}
-
 // ActivateInterleaved launches activate_interleaved.cu: Activate of the product
 // with a gated matrix in its row-major form, where gate and up alternate by
 // eight columns; bias is the matrix's (Part.Bias) or 0. It is what a BLAS leaves

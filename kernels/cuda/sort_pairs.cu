@@ -1,0 +1,53 @@
+// The pairs (row, k) of a step sorted by expert, and the pieces of work that they make
+// for linear.cuh: a counting sort in one block, whatever the number of rows.
+//
+//	ids    [rows][top_k]   the experts
+//	slots  [rows][top_k]   where a pair went: its slot
+//	list   [pairs]         the row of each slot
+//	items  [1 + most][4]   item 0: how many pieces; the others: expert, first slot,
+//	                       slots, 0. A piece has at most `tokens` slots of one expert.
+//
+// Slots of an expert are in no particular order: what is computed for a slot does not
+// depend on its neighbours.
+#include "common.cuh"
+
+constexpr int sort_threads = 1024, most_experts = 512;
+
+extern "C" __global__ void __launch_bounds__(sort_threads)
+sort_pairs(const int* hdr, const int* ids, int experts, int top_k, int tokens, int* slots, int* list, int* items) {
+	SHARED(int, next, most_experts);        // counts, then the next free slot
+	SHARED(int, slot_sums, most_experts);   // of experts up to this one
+	SHARED(int, piece_sums, most_experts);
+	int t = threadIdx.x, pairs = hdr[0] * top_k;
+	if (t < most_experts) next[t] = 0;
+	__syncthreads();
+	for (int i = t; i < pairs; i += sort_threads) atomicAdd(&next[ids[i]], 1);
+	__syncthreads();
+
+	int count = t < most_experts ? next[t] : 0, pieces = (count + tokens - 1) / tokens;
+	if (t < most_experts) slot_sums[t] = count, piece_sums[t] = pieces;
+	__syncthreads();
+	for (int o = 1; o < most_experts; o <<= 1) { // inclusive sums
+		int a = 0, b = 0;
+		if (t < most_experts && t >= o) a = slot_sums[t - o], b = piece_sums[t - o];
+		__syncthreads();
+		if (t < most_experts) slot_sums[t] += a, piece_sums[t] += b;
+		__syncthreads();
+	}
+	if (t < experts) {
+		int first = slot_sums[t] - count;
+		next[t] = first;
+		for (int p = 0; p < pieces; p++) {
+			int* item = items + 4 * (1 + piece_sums[t] - pieces + p);
+			item[0] = t, item[1] = first + p * tokens, item[2] = min(tokens, count - p * tokens), item[3] = 0;
+		}
+	}
+	if (t == 0) items[0] = piece_sums[most_experts - 1];
+	__syncthreads();
+	for (int i = t; i < pairs; i += sort_threads) {
+		int slot = atomicAdd(&next[ids[i]], 1);
+		slots[i] = slot;
+		list[slot] = i / top_k;
+	}
+}
+EXPORT_KERNEL(sort_pairs)
