@@ -17,8 +17,9 @@ type request struct {
 	prompt   []int32
 	priority int
 	scope    []string
-	limit    int // most tokens of a choice, prompt included
-	begun    bool
+	limit    int    // most tokens of a choice, prompt included
+	arrival  uint64 // the loop's count of requests
+	begun    bool   // a row of it was in a step
 	accepted time.Time
 	open     int // choices that have not ended
 	choices  []choice

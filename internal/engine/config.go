@@ -31,6 +31,12 @@ type Config struct {
 	StepRows       int // most token rows of a step, MaxSeqs to MaxRows; default Backend.MaxRows
 	PrefillRows    int // most prompt rows of a step; default StepRows
 
+	// Reopen makes a backend anew, program built, of the same model and
+	// configuration, after a step has failed with backend.ErrLost and the lost
+	// one was closed. It may take its time; it is called from one goroutine at a
+	// time. nil: a lost backend fails every later step.
+	Reopen func() (backend.Backend, error)
+
 	Log *slog.Logger // faults of steps and stalls; default slog.Default()
 
 	tweak tweak

@@ -22,9 +22,8 @@ import (
 // Engine implements the pipeline's Engine over one backend.
 type Engine struct {
 	cfg    Config
-	be     backend.Backend
 	info   backend.Info
-	runner *runner.Runner
+	runner atomic.Pointer[runner.Runner] // nil while a lost device is opened anew
 	inbox  inbox
 	ended  chan struct{} // closed when the loop has returned
 
@@ -34,9 +33,14 @@ type Engine struct {
 	mu    sync.Mutex // guards stats
 	stats llm.Stats
 
+	away atomic.Int64 // unix nanoseconds when the device was lost, once it could not be opened; else 0
+
 	// The rest is the loop's.
+	be       backend.Backend
+	restart  restart
 	sched    *sched.Scheduler
 	requests map[*request]struct{}
+	arrived  uint64
 	steps    []*runner.Step // idle ones
 	underway int            // steps handed to the runner
 	guided   int            // of these, those with guided rows
@@ -53,17 +57,18 @@ func New(cfg Config, be backend.Backend) (*Engine, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg, be: be, info: be.Info(), ended: make(chan struct{}),
+	e := &Engine{cfg: cfg, be: be, info: be.Info(), ended: make(chan struct{}), restart: restart{opened: make(chan opened, 1)},
 		requests: make(map[*request]struct{}), pace: pace{limit: cfg.MaxPrefillStall}}
 	e.inbox.wake = make(chan struct{}, 1)
 	e.sched = e.newScheduler()
 	e.steps = newSteps()
 	e.publish()
-	e.runner = runner.New(be, cfg.MaskWorkers)
+	e.runner.Store(runner.New(be, cfg.MaskWorkers))
 	go e.loop()
 	return e, nil
 }
 
+// newScheduler is empty and goes on with the counters of the one before.
 func (e *Engine) newScheduler() *sched.Scheduler {
 	c := sched.Config{Pages: e.cfg.Backend.Pages, PageTokens: backend.PageTokens, Slots: e.cfg.Backend.MaxSeqs,
 		MaxPreemptions: e.cfg.MaxPreemptions}
@@ -73,6 +78,9 @@ func (e *Engine) newScheduler() *sched.Scheduler {
 	s := sched.New(c)
 	if e.cfg.tweak.pageOrder != nil {
 		s.Pool().Reorder(e.cfg.tweak.pageOrder)
+	}
+	if e.sched != nil {
+		s.Continue(e.sched.Stats())
 	}
 	return s
 }
@@ -97,19 +105,31 @@ func (e *Engine) Stats() llm.Stats {
 }
 
 func (e *Engine) stalled() bool {
-	began, running := e.runner.Began()
+	if away := e.away.Load(); away != 0 {
+		return time.Since(time.Unix(0, away)) > e.cfg.StallLimit
+	}
+	r := e.runner.Load()
+	if r == nil {
+		return false
+	}
+	began, running := r.Began()
 	return running && time.Since(began) > e.cfg.StallLimit
 }
 
-// Close ends every stream with FinishAbort, waits for the step under way, and
-// closes the backend.
+// Close ends every stream with FinishAbort, waits for the step under way or for
+// the device being opened, and closes the backend.
 func (e *Engine) Close() error {
 	if !e.inbox.close() {
 		<-e.ended
 		return nil
 	}
 	<-e.ended
-	e.runner.Close()
+	if r := e.runner.Load(); r != nil {
+		r.Close()
+	}
+	if e.be == nil {
+		return nil
+	}
 	return e.be.Close()
 }
 

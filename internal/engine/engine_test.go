@@ -23,7 +23,12 @@ func small() backend.Config {
 
 func start(t testing.TB, be *fakeBackend, tweak func(*Config)) *Engine {
 	t.Helper()
-	cfg := Config{Backend: be.cfg, Model: "fake", EOS: []int32{fakeEOS}, Log: slog.New(slog.DiscardHandler)}
+	return startOn(t, be, be.cfg, tweak)
+}
+
+func startOn(t testing.TB, be backend.Backend, size backend.Config, tweak func(*Config)) *Engine {
+	t.Helper()
+	cfg := Config{Backend: size, Model: "fake", EOS: []int32{fakeEOS}, Log: slog.New(slog.DiscardHandler)}
 	if tweak != nil {
 		tweak(&cfg)
 	}

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/engine/runner"
 	"github.com/reasond/reasond/internal/engine/sched"
 	"github.com/reasond/reasond/internal/llm"
@@ -25,8 +26,12 @@ func (e *Engine) loop() {
 				e.shutDown()
 				return
 			}
-		case s := <-e.runner.Done():
+		case s := <-e.done():
 			e.guarded(func() { e.landed(s) })
+		case <-e.restart.again:
+			e.restart.again, e.restart.due = nil, true
+		case o := <-e.restart.opened:
+			e.guarded(func() { e.reopened(o) })
 		case <-watch.C:
 			e.guarded(e.failWaitingIfStalled)
 		}
@@ -55,6 +60,15 @@ func (e *Engine) guarded(f func()) {
 	f()
 }
 
+// done is where steps come back; nil, from which nothing ever comes, without a
+// device.
+func (e *Engine) done() <-chan *runner.Step {
+	if r := e.runner.Load(); r != nil {
+		return r.Done()
+	}
+	return nil
+}
+
 func newSteps() []*runner.Step {
 	return []*runner.Step{new(runner.Step), new(runner.Step), new(runner.Step)}
 }
@@ -62,7 +76,7 @@ func newSteps() []*runner.Step {
 // drain waits for the steps under way and drops their results.
 func (e *Engine) drain() {
 	for ; e.underway > 0; e.underway-- {
-		s := <-e.runner.Done()
+		s := <-e.done()
 		e.steps = append(e.steps, s)
 	}
 	e.guided = 0
@@ -86,9 +100,16 @@ func (e *Engine) on(m message) {
 	}
 }
 
-// add queues an accepted request.
+// add takes an accepted request in.
 func (e *Engine) add(r *request) {
 	e.requests[r] = struct{}{}
+	r.arrival = e.arrived
+	e.arrived++
+	e.enqueue(r)
+}
+
+// enqueue lets a request's choices wait; those that have ended leave at once.
+func (e *Engine) enqueue(r *request) {
 	guided := make([]bool, len(r.choices))
 	for i := range r.choices {
 		guided[i] = r.choices[i].guide != nil
@@ -102,6 +123,9 @@ func (e *Engine) add(r *request) {
 		}
 		c.seq = g.Seqs[i]
 		c.seq.Owner = c
+		if c.ended {
+			e.sched.Finish(c.seq)
+		}
 	}
 }
 
@@ -109,6 +133,10 @@ func (e *Engine) add(r *request) {
 // With guided rows under way the next plan waits for their results: planned now
 // it would leave them out, and they would run every second step only.
 func (e *Engine) startSteps() {
+	if e.restart.down {
+		e.reopen()
+		return
+	}
 	for e.underway < e.cfg.tweak.overlap && (e.underway == 0 || e.guided == 0) {
 		p := e.sched.Plan(e.budget())
 		if p == nil {
@@ -121,7 +149,7 @@ func (e *Engine) startSteps() {
 		if len(s.Guides) > 0 {
 			e.guided++
 		}
-		e.runner.Start(s)
+		e.runner.Load().Start(s)
 	}
 }
 
@@ -156,17 +184,25 @@ func (e *Engine) landed(s *runner.Step) {
 		e.guided--
 	}
 	defer func() { e.steps = append(e.steps, s) }()
+	if e.restart.down { // it was behind the step that failed
+		return
+	}
 	e.counts.step(s)
 	if e.cfg.tweak.landed != nil {
 		e.cfg.tweak.landed(e.counts.steps)
 	}
 	if s.Err != nil {
 		e.logFault(s)
+		if errors.Is(s.Err, backend.ErrLost) && e.cfg.Reopen != nil {
+			e.lose(s.Err)
+			return
+		}
 		for _, q := range e.sched.Fail() {
 			e.fail(q.Owner.(*choice), s.Err)
 		}
 		return
 	}
+	e.restart.delay = 0
 	e.pace.observe(s)
 	e.sched.Apply(s.Results)
 	for i := range s.Plan.Items {
@@ -232,5 +268,6 @@ func (e *Engine) shutDown() {
 		e.abort(r, llm.Errorf(llm.Stopping, "", "The server is stopping."))
 	}
 	e.drain()
+	e.awaitOpening()
 	e.publish()
 }

@@ -197,7 +197,9 @@ type Stats struct {
 	Preemptions                  uint64
 	PrefixQueries, PrefixHits    uint64 // tokens looked up in the prefix cache; tokens found
 	LastStep                     int64  // unix nanoseconds when the last step ended
-	Stalled                      bool   // a step has run longer than the stall limit
+	Stalled                      bool   // a step has run longer than the stall limit, or a lost device stays away that long
+	Restarting                   bool   // a lost device is being opened anew; requests wait
+	Restarts                     uint64 // devices lost and opened anew
 	Unreachable                  bool   // a remote engine's upstream does not answer; requests are tried all the same
 	WeightBytes, WeightFileBytes int64  // memory that holds weights; their bytes in the file
 }

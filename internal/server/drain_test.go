@@ -164,6 +164,29 @@ func TestStalledEngineIsNotReadyAndHoldsNobody(t *testing.T) {
 	}
 }
 
+// reborn is an engine whose lost device is being opened anew.
+type reborn struct{ *scripted.Engine }
+
+func (e reborn) Stats() llm.Stats {
+	s := e.Engine.Stats()
+	s.Restarting, s.Restarts = true, 2
+	return s
+}
+
+func TestRestartingEngineIsNotReadyAndTakesRequests(t *testing.T) {
+	engine := reborn{scripted.New(scripted.Config{Script: scripted.Texts("hello", 2)})}
+	f := begin(t, Config{Models: models(tinyModel(t, engine))}, scripted.Config{})
+	if r := f.do(t, "GET", "/readyz", ""); r.status != 503 || *envelope(t, r).Code != "engine_restarting" {
+		t.Errorf("/readyz: %d", r.status)
+	}
+	if r := f.chat(t, ask()); r.status != 200 {
+		t.Errorf("a new request: %d %s", r.status, r.body)
+	}
+	if r := f.do(t, "GET", "/metrics", ""); !strings.Contains(r.body, "reasond_engine_restarts_total{model=\"tiny-reasoner\"} 2") {
+		t.Error("/metrics has no restarts")
+	}
+}
+
 // away is an engine whose upstream does not answer its health check.
 type away struct{ *scripted.Engine }
 

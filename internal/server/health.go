@@ -12,6 +12,7 @@ import (
 
 var (
 	errStalled     = &llm.Error{Kind: llm.Stopping, Code: "engine_stalled", Message: "the engine makes no progress", RetryAfter: 10 * time.Second}
+	errRestarting  = &llm.Error{Kind: llm.Stopping, Code: "engine_restarting", Message: "the device was lost and is being opened anew", RetryAfter: 5 * time.Second}
 	errUnreachable = &llm.Error{Kind: llm.Stopping, Code: "upstream_unreachable", Message: "the server behind this one does not answer", RetryAfter: 2 * time.Second}
 	errLoading     = &llm.Error{Kind: llm.Stopping, Code: "loading", Message: "the model is being loaded", RetryAfter: time.Second}
 )
@@ -41,7 +42,11 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 			s.fail(w, r, errStalled)
 			return
 		}
-		if m.Engine.Stats().Unreachable {
+		switch stats := m.Engine.Stats(); {
+		case stats.Restarting:
+			s.fail(w, r, errRestarting)
+			return
+		case stats.Unreachable:
 			s.fail(w, r, errUnreachable)
 			return
 		}

@@ -91,6 +91,9 @@ func New(cfg Config) *Scheduler {
 	return s
 }
 
+// Continue makes a new Scheduler count on from another's counters.
+func (s *Scheduler) Continue(from Stats) { s.stats = from }
+
 // Pool is the scheduler's pages; for statistics and tests.
 func (s *Scheduler) Pool() *kv.Pool { return s.pool }
 
