@@ -14,7 +14,6 @@ import (
 
 	_ "github.com/reasond/reasond/api/reasoning/builtin"
 	"github.com/reasond/reasond/internal/backend"
-	"github.com/reasond/reasond/internal/backend/cpu"
 	"github.com/reasond/reasond/internal/engine"
 	"github.com/reasond/reasond/internal/model"
 	"github.com/reasond/reasond/internal/pipeline"
@@ -31,6 +30,7 @@ type Config struct {
 	Name  string // the name it is served under; empty: Path's last element
 	Names []string
 
+	Device           Device
 	Float32          bool // compute exactly, in float32
 	MaxModelLen      int  // tokens of one choice; default: the model's own, as far as memory allows
 	MaxSeqs          int  // choices computed in one step; 64
@@ -44,6 +44,7 @@ type Config struct {
 	TemplateKwargs map[string]json.RawMessage
 	Parser         string // reasoning parser; empty: what the model shows, if it does; auto: that, or Open fails
 	NoParser       bool
+	ToolParser     string // how content writes tool calls, in the same way
 
 	// Progress is told how many bytes of weights lie ready; nil: nobody asks.
 	Progress func(done, total int64)
@@ -85,6 +86,11 @@ func Open(cfg Config) (*Bundle, error) {
 	}
 	defer src.Close()
 	text, err := openText(cfg.ChatTemplate, cfg.Parser, src)
+	if err == nil {
+		if err = text.chooseTools(cfg.ToolParser); err != nil {
+			text.close()
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", src.Path, err)
 	}
@@ -93,7 +99,7 @@ func Open(cfg Config) (*Bundle, error) {
 		text.close()
 		return nil, err
 	}
-	b.Parser, b.NoParser = text.parser, text.noParser
+	b.Parser, b.NoParser, b.Tools = text.parser, text.noParser, text.tools
 	return b, nil
 }
 
@@ -139,25 +145,4 @@ func openWeights(path string) (*weights.Model, error) {
 		return weights.OpenFS(tinyreasoner.FS, Embedded)
 	}
 	return weights.Open(path)
-}
-
-func load(cfg Config, src *weights.Model) (*model.Model, backend.Backend, backend.Config, error) {
-	arch, err := model.ParseConfig(src.Config)
-	if err != nil {
-		return nil, nil, backend.Config{}, fmt.Errorf("model %s: %w", src.Path, err)
-	}
-	size, err := sizes(cfg, &arch, src.TotalBytes(), availableMemory())
-	if err != nil {
-		return nil, nil, size, fmt.Errorf("model %s: %w", src.Path, err)
-	}
-	be, err := cpu.New(size)
-	if err != nil {
-		return nil, nil, size, err
-	}
-	loaded, err := model.Load(src, progressing(be, cfg.Progress, src.TotalBytes()), weights.Shard{Size: 1})
-	if err != nil {
-		be.Close()
-		return nil, nil, size, err
-	}
-	return loaded, be, size, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/reasond/reasond/internal/llm"
 	"github.com/reasond/reasond/internal/pipeline"
+	"github.com/reasond/reasond/internal/toolcall"
 )
 
 type golden struct {
@@ -67,6 +68,8 @@ func ask(t *testing.T, m *pipeline.Model, messages json.RawMessage, kwargs map[s
 				reasoning += e.Text
 			case llm.EventContent:
 				content += e.Text
+			case llm.EventToolCall:
+				content += e.Text
 			case llm.EventFinish:
 				end = e
 			}
@@ -92,6 +95,10 @@ func TestTheEmbeddedModelAnswersAsItsGoldensSay(t *testing.T) {
 				}
 				reasoning, content, end := ask(t, b.Model, c.Messages, c.Kwargs)
 				want := strings.TrimSuffix(c.Output, "<|im_end|>")
+				if strings.Contains(want, "<tool_call>") {
+					compareCall(t, c.Name, want, content, end)
+					continue
+				}
 				got := content
 				if strings.HasPrefix(want, "<think>") {
 					got = "<think>" + reasoning + "</think>" + content
@@ -104,5 +111,32 @@ func TestTheEmbeddedModelAnswersAsItsGoldensSay(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// compareCall holds the pieces of a call, one behind the other as ask joins them,
+// against what the model wrote.
+func compareCall(t *testing.T, name, output, got string, end llm.Event) {
+	t.Helper()
+	d, err := toolcall.Lookup("hermes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, calls := toolcall.Parse(d, nil, output)
+	var call toolcall.Call
+	for dec := json.NewDecoder(strings.NewReader(got)); ; {
+		var p struct {
+			Function struct{ Name, Arguments string }
+		}
+		if err := dec.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("%s: %q: %v", name, got, err)
+		}
+		call.Name += p.Function.Name
+		call.Arguments += p.Function.Arguments
+	}
+	if len(calls) != 1 || call != calls[0] || end.Finish.Reason != llm.FinishToolCalls {
+		t.Errorf("%s: got the call %q and %q, want %q", name, call, end.Finish.Reason, calls)
 	}
 }

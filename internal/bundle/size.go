@@ -26,12 +26,9 @@ const fullContexts = 16
 //     does; one that was asked for is an error.
 func sizes(cfg Config, arch *model.Config, weightBytes, free int64) (backend.Config, error) {
 	const page = backend.PageTokens
-	context := arch.MaxContext() // 1
-	if cfg.MaxModelLen > 0 {
-		if cfg.MaxModelLen > context {
-			return backend.Config{}, fmt.Errorf("max-model-len is %d, the model was made for at most %d tokens", cfg.MaxModelLen, context)
-		}
-		context = cfg.MaxModelLen
+	context, err := wantedContext(cfg, arch) // 1
+	if err != nil {
+		return backend.Config{}, err
 	}
 	pages := (context + page - 1) / page
 	element := 2
@@ -57,6 +54,55 @@ func sizes(cfg Config, arch *model.Config, weightBytes, free int64) (backend.Con
 		Float32: cfg.Float32, MaxRows: cfg.MaxBatchedTokens, MaxSeqs: cfg.MaxSeqs,
 		MaxContext: pages * page, Pages: int(want), Threads: cfg.Threads,
 	}, nil
+}
+
+// wantedContext is the context that was asked for, or the model's own.
+func wantedContext(cfg Config, arch *model.Config) (int, error) {
+	own := arch.MaxContext()
+	if cfg.MaxModelLen > own {
+		return 0, fmt.Errorf("max-model-len is %d, the model was made for at most %d tokens", cfg.MaxModelLen, own)
+	}
+	if cfg.MaxModelLen > 0 {
+		return cfg.MaxModelLen, nil
+	}
+	return own, nil
+}
+
+// gpuSizes is sizes for a GPU of which room bytes may be used. How many pages
+// there are the backend decides when it knows what is left (Pages is 0), unless
+// they were asked for. A default context shrinks to what will fit by the look of
+// it.
+func gpuSizes(cfg Config, arch *model.Config, weightBytes, room int64) (backend.Config, error) {
+	const page = backend.PageTokens
+	context, err := wantedContext(cfg, arch)
+	if err != nil {
+		return backend.Config{}, err
+	}
+	pages := (context + page - 1) / page
+	pageBytes := page * arch.KVBytesPerToken(2)
+	out := backend.Config{Float32: cfg.Float32, MaxRows: cfg.MaxBatchedTokens, MaxSeqs: cfg.MaxSeqs, MaxLogits: cfg.MaxSeqs}
+	working := workingBytes(cfg, arch)
+	fits := max(room-weightBytes-working, 0) / pageBytes
+	if cfg.KVBytes > 0 {
+		fits = cfg.KVBytes / pageBytes
+		out.Pages = int(fits)
+	}
+	if fits < int64(pages) {
+		if cfg.MaxModelLen > 0 || fits < 1 {
+			return backend.Config{}, fmt.Errorf("the GPU has room for %s: weights take %s, activations about %s, the KV cache of one context of %d tokens %s (see --max-model-len, --gpu-memory-utilization, --kv-cache-memory-bytes)",
+				mib(room), mib(weightBytes), mib(working), context, mib(int64(pages)*pageBytes))
+		}
+		pages = int(fits)
+	}
+	out.MaxContext = pages * page
+	return out, nil
+}
+
+// workingBytes estimates what a GPU needs beside weights and pages: activations
+// of every row, logits, attention's partial results, libraries.
+func workingBytes(cfg Config, arch *model.Config) int64 {
+	row := 8*int64(arch.Hidden) + 2*int64(arch.Heads+2*arch.KVHeads)*int64(arch.HeadDim) + 6*int64(arch.Intermediate)
+	return int64(cfg.MaxBatchedTokens)*row + 4*int64(cfg.MaxSeqs)*int64(arch.Vocab) + 192<<20
 }
 
 // contextOf is the context that requests may use: the backend's is rounded up to

@@ -8,6 +8,7 @@ import (
 	"github.com/reasond/reasond/api/reasoning"
 	"github.com/reasond/reasond/internal/prompt"
 	"github.com/reasond/reasond/internal/tokenizer"
+	"github.com/reasond/reasond/internal/toolcall"
 	"github.com/reasond/reasond/internal/weights"
 )
 
@@ -25,6 +26,7 @@ type textSide struct {
 	templates prompt.Templates
 	parser    *reasoning.Descriptor // nil: everything is content
 	noParser  error                 // why the model shows no parser
+	tools     *toolcall.Descriptor  // how content writes calls; nil: it has none
 }
 
 // close frees what is there.

@@ -29,6 +29,7 @@ type Upstream struct {
 	ChatTemplate   string
 	TemplateKwargs map[string]json.RawMessage
 	Parser         string // reasoning parser; empty: none
+	ToolParser     string // how content writes tool calls; empty: as the template shows
 	MaxModelLen    int    // 0: what the upstream says
 }
 
@@ -94,7 +95,11 @@ func openUpstream(ctx context.Context, up Upstream) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &pipeline.Model{Created: time.Now(), Kwargs: up.TemplateKwargs, Parser: text.parser, Defaults: llm.UnsetSampling()}
+	if err := text.chooseTools(up.ToolParser); err != nil {
+		text.close()
+		return nil, err
+	}
+	m := &pipeline.Model{Created: time.Now(), Kwargs: up.TemplateKwargs, Parser: text.parser, Tools: text.tools, Defaults: llm.UnsetSampling()}
 	made := text.tokenizer != nil
 	if made {
 		m.Renderer, m.Tokenizer, m.EOS = text.renderer, text.tokenizer, text.tokenizer.EOS()

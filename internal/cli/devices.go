@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -132,20 +133,29 @@ func plural(n int, noun string) string {
 }
 
 // chooseDevice turns what was asked for into cpu or a GPU that is there. Only a GPU
-// that was asked for by name is missed; the reason is one line.
-func chooseDevice(asked config.Device, l config.Libraries) (config.Device, error) {
-	onCPU := config.Device{Kind: config.DeviceCPU}
+// that was asked for by name is missed; the reason is one line. Where a program
+// that could use a GPU falls back on the CPU, why says why.
+func chooseDevice(m *config.Model) (d config.Device, why string, err error) {
+	onCPU, asked := config.Device{Kind: config.DeviceCPU}, m.Device
 	if asked.Kind == config.DeviceCPU {
-		return onCPU, nil
+		return onCPU, "", nil
 	}
-	infos, err := openDriver(l)
+	exact := m.DType == "float32"
+	if exact && asked.Kind == config.DeviceAuto {
+		return onCPU, "float32 is computed on the CPU", nil
+	}
+	infos, err := openDriver(m.Libraries)
 	switch {
 	case asked.Kind == config.DeviceCUDA && err != nil:
-		return onCPU, fmt.Errorf("--device %s: %w", asked, err)
+		return onCPU, "", fmt.Errorf("--device %s: %w", asked, err)
+	case asked.Kind == config.DeviceCUDA && exact:
+		return onCPU, "", fmt.Errorf("--device %s: --dtype float32 needs the CPU", asked)
 	case asked.Kind == config.DeviceCUDA && asked.Index >= len(infos):
-		return onCPU, fmt.Errorf("--device %s: the driver knows %s", asked, plural(len(infos), "GPU"))
+		return onCPU, "", fmt.Errorf("--device %s: the driver knows %s", asked, plural(len(infos), "GPU"))
+	case errors.Is(err, cuda.ErrNotBuilt):
+		return onCPU, "", nil
 	case err != nil:
-		return onCPU, nil
+		return onCPU, oneLine(err), nil
 	}
-	return config.Device{Kind: config.DeviceCUDA, Index: asked.Index}, nil
+	return config.Device{Kind: config.DeviceCUDA, Index: asked.Index}, "", nil
 }

@@ -32,15 +32,20 @@ func TestWithoutADriverDevicesSaysSoInALineAndSucceeds(t *testing.T) {
 
 func TestOnlyAGPUThatWasAskedForIsMissed(t *testing.T) {
 	for _, kind := range []string{config.DeviceAuto, config.DeviceCPU} {
-		if d, err := chooseDevice(config.Device{Kind: kind}, noDriver); err != nil || d.Kind != config.DeviceCPU {
+		m := config.Model{Device: config.Device{Kind: kind}, Libraries: noDriver}
+		d, why, err := chooseDevice(&m)
+		if err != nil || d.Kind != config.DeviceCPU {
 			t.Errorf("%s: %v, %v", kind, d, err)
+		}
+		if fell := cuda.Built && kind == config.DeviceAuto; fell != (why != "") || strings.Contains(why, "\n") {
+			t.Errorf("%s: why is %q", kind, why)
 		}
 	}
 	want := cuda.ErrNoDriver
 	if !cuda.Built {
 		want = cuda.ErrNotBuilt
 	}
-	_, err := chooseDevice(config.Device{Kind: config.DeviceCUDA, Index: 1}, noDriver)
+	_, _, err := chooseDevice(&config.Model{Device: config.Device{Kind: config.DeviceCUDA, Index: 1}, Libraries: noDriver})
 	if !errors.Is(err, want) || !strings.HasPrefix(err.Error(), "--device cuda:1: ") {
 		t.Errorf("%v", err)
 	}

@@ -21,14 +21,22 @@ type serving struct {
 // openModel finds the model, downloads it if need be, and opens it; bars show
 // how far that is.
 func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, s serving) (*bundle.Bundle, error) {
-	if _, err := chooseDevice(m.Device, m.Libraries); err != nil {
+	device, why, err := chooseDevice(m)
+	if err != nil {
 		return nil, err // before a download
 	}
+	if why != "" {
+		log.Info("computing on the CPU", "why", why)
+	}
 	c := bundle.Config{
+		Device: bundle.Device{
+			CUDA: device.Kind == config.DeviceCUDA, Index: device.Index, Memory: m.GPUMemory, BatchInvariant: m.BatchInvariant,
+			Driver: m.Libraries.Driver, BLAS: m.Libraries.CUBLASLt,
+		},
 		Float32: m.DType == "float32", MaxModelLen: m.MaxModelLen, MaxSeqs: m.MaxSeqs,
 		MaxBatchedTokens: m.MaxBatchedTokens, MaxWaiting: s.maxQueue, Threads: m.Threads,
 		KVBytes: m.KVBytes, NoPrefixCache: !m.PrefixCaching, TemplateKwargs: m.TemplateKwargs,
-		Parser: m.Parser, NoParser: !m.EnableReasoning || m.Parser == "none",
+		Parser: m.Parser, NoParser: !m.EnableReasoning || m.Parser == "none", ToolParser: m.ToolParser,
 	}
 	if err := registerParsers(m.ParserFiles); err != nil {
 		return nil, err

@@ -52,6 +52,7 @@ func readUpstream(ctx context.Context, w world, log *slog.Logger, o *config.Serv
 	if err := registerParsers(o.Model.ParserFiles); err != nil {
 		return up, err
 	}
+	up.ToolParser = o.Model.ToolParser
 	if up.Parser = o.Model.Parser; !o.Model.EnableReasoning {
 		up.Parser = bundle.NoParser
 	}

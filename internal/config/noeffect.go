@@ -13,12 +13,11 @@ var noEffect = []struct {
 	toggle bool // takes no value
 	why    string
 }{
-	{"gpu-memory-utilization", false, "there is no GPU to share; --kv-cache-memory-bytes bounds the KV cache"},
-	{"mem-fraction-static", false, "there is no GPU to share; --kv-cache-memory-bytes bounds the KV cache"},
-	{"n-gpu-layers", false, "all layers run on the CPU"},
+	{"n-gpu-layers", false, "all layers run on one device, see --device"},
 	{"trust-remote-code", true, "no model's code is ever run"},
 	{"jinja", true, "chat templates are always Jinja"},
 	{"enable-chunked-prefill", true, "prefill is always chunked"},
+	{"enable-auto-tool-choice", true, "tools are always used where a request offers them"},
 	{"cont-batching", true, "batching is always continuous"},
 	{"enable-metrics", true, "/metrics is always there"},
 	{"metrics", true, "/metrics is always there"},

@@ -53,12 +53,15 @@ type Model struct {
 	TemplateKwargs   map[string]json.RawMessage
 	Parser           string   // empty: chosen by the model
 	ParserFiles      []string // each describes a further parser
+	ToolParser       string   // empty: chosen by the model
 	EnableReasoning  bool     // false: no parser, everything is content
 	Threads          int      // 0: one per physical core
 	MaxSeqs          int
 	MaxBatchedTokens int
 	PrefixCaching    bool
 	KVBytes          int64  // 0: chosen from the free memory
+	GPUMemory        float64
+	BatchInvariant   bool
 	DownloadDir      string // instead of Hugging Face's cache folder
 }
 
@@ -67,7 +70,7 @@ func DefaultModel() Model {
 	return Model{
 		Device: Device{Kind: DeviceAuto},
 		DType:  "auto", EnableReasoning: true,
-		MaxSeqs: 64, MaxBatchedTokens: 512, PrefixCaching: true,
+		MaxSeqs: 64, MaxBatchedTokens: 512, PrefixCaching: true, GPUMemory: 0.9,
 	}
 }
 
@@ -97,6 +100,7 @@ func (m *Model) AddFlags(f *Flags) {
 	f.Var(Object(&m.TemplateKwargs), "default-chat-template-kwargs", "", "template options of requests that set none, as a JSON object", "chat-template-kwargs")
 	f.Var(String(&m.Parser), "reasoning-parser", "", "how reasoning is told from content, such as qwen3 or deepseek-r1; auto: what the chat template shows; none: all is content (default: auto if that is certain)")
 	f.Var(List(&m.ParserFiles, "file"), "reasoning-parser-plugin", "", "YAML or JSON file that describes a further reasoning parser (docs/adding-a-parser.md); may be repeated")
+	f.Var(String(&m.ToolParser), "tool-call-parser", "", "how tool calls are told from content, such as hermes or qwen3-coder; auto: what the chat template shows; none: calls stay content (default: auto if that is certain)")
 	f.Hidden(Bool(&m.EnableReasoning), "enable-reasoning", "accepted for old command lines; =false switches the parser off")
 	f.Var(Int(&m.Threads, "n", 1, 4096), "threads", "t", "CPU threads (default: the machine's cores)")
 	f.Var(Int(&m.MaxSeqs, "n", 1, 1<<16), "max-num-seqs", "", "choices computed in one step", "max-running-requests", "np", "parallel", "max-batch-size")
@@ -105,6 +109,8 @@ func (m *Model) AddFlags(f *Flags) {
 	f.Hidden(Not(&m.PrefixCaching), "no-enable-prefix-caching", "the opposite of --enable-prefix-caching")
 	f.aliases["disable-radix-cache"] = "no-enable-prefix-caching"
 	f.Var(Size(&m.KVBytes), "kv-cache-memory-bytes", "", "memory for KV pages, such as 4GiB (default: chosen from what is free)", "kv-cache-memory")
+	f.Var(Float(&m.GPUMemory, 0.01, 1), "gpu-memory-utilization", "", "share of a GPU's memory for weights, activations and KV pages together", "mem-fraction-static")
+	f.Var(Bool(&m.BatchInvariant), "batch-invariant", "", "on a GPU, too: an answer's bytes do not depend on what else runs, at some cost (the CPU always computes so)")
 	f.Var(String(&m.DownloadDir), "download-dir", "", "where downloads go (default: Hugging Face's cache folder)")
 }
 

@@ -4,7 +4,7 @@
 
 Each case is asked alone, alone as a stream, and then all of them in random
 order, 16 at once, half of them as streams. Reasoning and content must equal the
-golden's text split at its think tags, byte for byte. Prints what differs and
+golden's text split at its think tags, byte for byte, and its tool calls theirs. Prints what differs and
 exits with 1.
 """
 
@@ -19,13 +19,23 @@ END = "<|im_end|>"
 
 
 def split(case):
-    """The golden's reasoning (None without a thought) and content."""
-    text = case["output_text"].removesuffix(END)
-    if not text.startswith("<think>"):
-        return None, text
-    reasoning, closed, content = text.removeprefix("<think>").partition("</think>")
-    assert closed, case["name"]
-    return reasoning, content
+    """The golden's reasoning (None without a thought), content and tool calls."""
+    reasoning, content = None, case["output_text"].removesuffix(END)
+    if content.startswith("<think>"):
+        reasoning, closed, content = content.removeprefix("<think>").partition("</think>")
+        assert closed, case["name"]
+    if "<tool_call>" not in content:
+        return reasoning, content, []
+    before, _, call = content.partition("<tool_call>")
+    assert before.strip() == "", case["name"]
+    call = json.loads(call.removesuffix("</tool_call>"))
+    return reasoning, None, [(call["name"], call["arguments"])]
+
+
+def read(calls):
+    """Names and arguments of whole tool calls."""
+    assert all(c.id.startswith("call_") and c.type == "function" for c in calls), calls
+    return [(c.function.name, json.loads(c.function.arguments)) for c in calls]
 
 
 def request(case):
@@ -50,6 +60,7 @@ def whole(client, case):
     return {
         "reasoning": choice.message.reasoning_content,
         "content": choice.message.content,
+        "calls": read(choice.message.tool_calls or []),
         "finish": choice.finish_reason,
         "prompt": answer.usage.prompt_tokens,
         "tokens": answer.usage.completion_tokens,
@@ -57,7 +68,8 @@ def whole(client, case):
 
 
 def streamed(client, case):
-    got = {"reasoning": None, "content": None, "finish": None}
+    got = {"reasoning": None, "content": None, "calls": [], "finish": None}
+    calls = []
     stream = client.chat.completions.create(**request(case), stream=True, stream_options={"include_usage": True})
     for chunk in stream:
         if chunk.usage:
@@ -71,7 +83,13 @@ def streamed(client, case):
                 got["reasoning"] = (got["reasoning"] or "") + reasoning
             if choice.delta.content is not None:
                 got["content"] = (got["content"] or "") + choice.delta.content
+            for piece in choice.delta.tool_calls or []:
+                if piece.id:
+                    assert piece.index == len(calls) and piece.type == "function", piece
+                    calls.append([piece.function.name, ""])
+                calls[piece.index][1] += piece.function.arguments or ""
             got["finish"] = choice.finish_reason
+    got["calls"] = [(name, json.loads(arguments)) for name, arguments in calls]
     return got
 
 
@@ -84,11 +102,12 @@ def main():
 
     def check(how, case, got):
         nonlocal wrong
-        reasoning, content = split(case)
+        reasoning, content, calls = split(case)
         want = {
             "reasoning": reasoning,
             "content": content,
-            "finish": "stop",
+            "calls": calls,
+            "finish": "tool_calls" if calls else "stop",
             "prompt": len(case["prompt_ids"]),
             "tokens": len(case["output_ids"]),
         }

@@ -21,7 +21,7 @@ var fronts = []struct {
 	name string
 	args []string
 }{
-	{"chat", []string{"--upstream-kind", "reasond", "--reasoning-parser", "qwen3"}},
+	{"chat", []string{"--upstream-kind", "reasond", "--reasoning-parser", "qwen3", "--tool-call-parser", "hermes"}},
 	{"completions", []string{"../../testdata/tiny-reasoner", "--upstream-kind", "reasond", "--upstream-mode", "completions"}},
 }
 
@@ -81,6 +81,7 @@ func (c *goldenCase) body(t *testing.T, stream bool) string {
 // told is an answer of either form, put together.
 type told struct {
 	reasoning, content, finish string
+	call                       string // name and arguments
 	prompt, tokens             int
 }
 
@@ -88,6 +89,10 @@ func (c *goldenCase) want() told {
 	w := told{content: strings.TrimSuffix(c.Text, "<|im_end|>"), finish: "stop", prompt: len(c.Prompt), tokens: len(c.Output)}
 	if rest, thought := strings.CutPrefix(w.content, "<think>"); thought {
 		w.reasoning, w.content, _ = strings.Cut(rest, "</think>")
+	}
+	if before, call, called := strings.Cut(w.content, "<tool_call>\n{\"name\": \""); called {
+		call = strings.TrimSuffix(strings.TrimSuffix(call, "\n</tool_call>"), "}")
+		w.content, w.finish, w.call = strings.TrimSpace(before), "tool_calls", strings.Replace(call, `", "arguments": `, "", 1)
 	}
 	return w
 }
@@ -100,6 +105,9 @@ func (got *told) add(data []byte) error {
 			Message, Delta struct {
 				Reasoning string `json:"reasoning_content"`
 				Content   string `json:"content"`
+				Calls     []struct {
+					Function struct{ Name, Arguments string }
+				} `json:"tool_calls"`
 			}
 			Finish string `json:"finish_reason"`
 		} `json:"choices"`
@@ -114,6 +122,9 @@ func (got *told) add(data []byte) error {
 	for _, c := range a.Choices {
 		got.reasoning += c.Message.Reasoning + c.Delta.Reasoning
 		got.content += c.Message.Content + c.Delta.Content
+		for _, call := range append(c.Message.Calls, c.Delta.Calls...) {
+			got.call += call.Function.Name + call.Function.Arguments
+		}
 		got.finish += c.Finish
 	}
 	if a.Usage != nil {

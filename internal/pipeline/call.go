@@ -18,6 +18,8 @@ type calls struct {
 	count int
 	name  []byte // of the call whose name is coming; nil: none is
 	end   int    // where the last piece of the name ended
+
+	dropped bool // the call at hand is one too many
 }
 
 // callPiece is such an element.
@@ -59,8 +61,13 @@ func (c *choice) beginCall() {
 	if c.calls.name == nil {
 		return
 	}
-	c.piece(callPiece{Index: c.calls.count, ID: "call_" + rand.Text(), Type: "function", Function: functionPart{Name: string(c.calls.name)}})
+	c.begin(string(c.calls.name))
 	c.calls.name, c.calls.open = nil, true
+}
+
+// begin announces a call.
+func (c *choice) begin(name string) {
+	c.piece(callPiece{Index: c.calls.count, ID: "call_" + rand.Text(), Type: "function", Function: functionPart{Name: name}})
 	c.calls.count++
 }
 

@@ -14,6 +14,7 @@ type choice struct {
 	vocab  *tokenizer.Vocab // nil, as dec, where the engine gives text only
 	dec    *tokenizer.Decoder
 	parser reasoning.Parser
+	tools  *toolReader        // nil: content has no calls
 	stops  *tokenizer.Matcher // nil: no stop strings
 
 	text     []byte // what the last Append decoded
@@ -38,7 +39,7 @@ type choice struct {
 type textRun struct{ start, end int }
 
 func (m *Model) newChoice(i int, req *Request, start reasoning.Start) *choice {
-	c := &choice{index: i, req: req, parser: &plain{}}
+	c := &choice{index: i, req: req, parser: &plain{}, tools: m.toolReader(req)}
 	if m.Parser != nil && !req.NoParser {
 		c.parser, c.calls.json = m.Parser.New(start), m.Parser.Arguments
 	}
@@ -143,7 +144,18 @@ func (c *choice) segment(s reasoning.Segment) {
 	}
 	text := c.take(s.End)
 	c.count(s)
-	if s.Kind != reasoning.Content && !c.release() {
+	if s.Kind == reasoning.Content {
+		c.endCall()
+		if c.tools != nil {
+			c.toolContent(s, text)
+		} else {
+			c.contentSegment(s, text)
+		}
+		return
+	}
+	c.closeTools()
+	c.show(s)
+	if !c.release() {
 		return
 	}
 	tool := s.Kind == reasoning.ToolName || s.Kind == reasoning.ToolArguments
@@ -155,12 +167,9 @@ func (c *choice) segment(s reasoning.Segment) {
 		c.uncut(text)
 	case tool:
 		c.call(s, text)
-	case s.Kind == reasoning.Reasoning:
-		c.endCall()
-		c.reasoning(text)
 	default:
 		c.endCall()
-		c.content(text)
+		c.reasoning(text)
 	}
 }
 
@@ -203,7 +212,6 @@ func (c *choice) count(s reasoning.Segment) {
 		}
 	}
 	c.tokens = append(c.tokens[:0], c.tokens[n:]...)
-	c.show(s)
 }
 
 // dropControl cuts left-over control tokens out of a segment's text.
@@ -320,6 +328,7 @@ func (c *choice) flush() {
 	for _, s := range c.segments {
 		c.segment(s)
 	}
+	c.closeTools()
 	if c.match != nil {
 		return
 	}

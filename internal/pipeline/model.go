@@ -12,6 +12,7 @@ import (
 	"github.com/reasond/reasond/internal/llm"
 	"github.com/reasond/reasond/internal/prompt"
 	"github.com/reasond/reasond/internal/tokenizer"
+	"github.com/reasond/reasond/internal/toolcall"
 )
 
 // Model is everything needed to answer for one served model. It is immutable
@@ -25,6 +26,7 @@ type Model struct {
 	Renderer  *prompt.Renderer
 	Tokenizer *tokenizer.Tokenizer
 	Parser    *reasoning.Descriptor // nil: everything is content
+	Tools     *toolcall.Descriptor  // how content writes tool calls; nil: it has none, or Parser finds them
 
 	Kwargs map[string]json.RawMessage // template options of requests that set none
 
@@ -47,8 +49,12 @@ type Request struct {
 	Think    *bool
 	Effort   string
 	Adaptive bool
-	N        int
-	Sampling llm.SamplingParams // MaxTokens 0: what the context leaves
+	// ToolChoice is what tool_choice asks for beyond "auto"; with "none" the chat
+	// has no tools.
+	ToolChoice ToolChoice
+	OneCall    bool // parallel_tool_calls=false
+	N          int
+	Sampling   llm.SamplingParams // MaxTokens 0: what the context leaves
 	// UsualTokens bounds the output where MaxTokens is 0; 0: it does not.
 	UsualTokens int
 	Stop        []string // stop strings; inert in reasoning

@@ -11,6 +11,7 @@ import "encoding/json"
 type envelope struct {
 	closes  []string // literals of which one may end the block
 	between string   // may stand between objects that stand alone, such as ";"
+	listed  bool     // calls stand in an array
 
 	state envelopeState
 	array bool
@@ -115,7 +116,7 @@ func (e *envelope) structure(m *machine, final bool) progress {
 // gap takes what stands between calls.
 func (e *envelope) gap(m *machine, b byte, final bool) progress {
 	switch {
-	case b == '{':
+	case b == '{' && (e.array || !e.listed):
 		m.take(1)
 		e.state, e.depth = envKey, 1
 		return goOn

@@ -1,0 +1,130 @@
+package pipeline
+
+import (
+	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/toolcall"
+)
+
+// toolReader looks for tool calls in content. Its parser sees content alone; the
+// spans say where in the raw text each piece of that lies.
+type toolReader struct {
+	new    func() toolcall.Parser
+	parser toolcall.Parser
+	pieces []toolcall.Piece
+	spans  []contentSpan // not yet covered by a piece
+	fed    int           // bytes
+}
+
+// contentSpan is content of one segment.
+type contentSpan struct {
+	at    int // in the parser's input
+	start int // in the raw text
+	text  string
+}
+
+// toolReader is the request's reader of calls; nil where content has none: the
+// model has no format for them, the request offers no tools, or wants the text
+// as the model wrote it.
+func (m *Model) toolReader(req *Request) *toolReader {
+	if m.Tools == nil || len(req.Chat.Tools) == 0 || req.NoParser || req.RawContent || !req.SeparateReasoning {
+		return nil
+	}
+	tools := toolcall.ReadTools(req.Chat.Tools)
+	r := &toolReader{new: func() toolcall.Parser { return m.Tools.New(tools) }}
+	r.parser = r.new()
+	return r
+}
+
+// toolContent passes a content segment through the reader.
+func (c *choice) toolContent(s reasoning.Segment, text string) {
+	r := c.tools
+	r.spans = append(r.spans, contentSpan{r.fed, s.Start, text})
+	r.fed += len(text)
+	r.pieces = r.parser.Feed(r.pieces[:0], text)
+	c.toolPieces()
+}
+
+// closeTools lets go of what the reader holds: something else follows, which no
+// call spans.
+func (c *choice) closeTools() {
+	r := c.tools
+	if r == nil || r.fed == 0 {
+		return
+	}
+	r.pieces = r.parser.Close(r.pieces[:0])
+	c.toolPieces()
+	r.parser, r.spans, r.fed = r.new(), r.spans[:0], 0
+}
+
+func (c *choice) toolPieces() {
+	for _, p := range c.tools.pieces {
+		if c.match != nil {
+			return
+		}
+		if p.Kind == toolcall.Content {
+			c.toolText(p)
+			continue
+		}
+		c.toolCall(p)
+	}
+}
+
+// toolText is content that belongs to no call.
+func (c *choice) toolText(p toolcall.Piece) {
+	r, n := c.tools, 0
+	for _, span := range r.spans {
+		from, to := max(p.Start, span.at), min(p.End, span.at+len(span.text))
+		if from < to {
+			start := span.start + from - span.at
+			c.contentSegment(reasoning.Segment{Kind: reasoning.Content, Start: start, End: start + to - from}, span.text[from-span.at:to-span.at])
+		}
+		if span.at+len(span.text) > p.End {
+			break
+		}
+		n++
+	}
+	r.spans = append(r.spans[:0], r.spans[n:]...)
+}
+
+// toolCall passes on a piece of a call. Without parallel calls what comes after
+// the first one is dropped.
+func (c *choice) toolCall(p toolcall.Piece) {
+	if p.Kind == toolcall.Begin {
+		if !c.release() {
+			return
+		}
+		c.flushThought()
+		c.calls.dropped = c.calls.count > 0 && c.req.OneCall
+	}
+	switch {
+	case c.calls.dropped:
+	case p.Kind == toolcall.Begin:
+		c.begin(p.Text)
+	case p.Kind == toolcall.Arguments:
+		c.piece(callPiece{Index: c.calls.count - 1, Function: functionPart{Arguments: p.Text}})
+	}
+}
+
+// contentSegment shows content that a segment, or a part of one, holds.
+func (c *choice) contentSegment(s reasoning.Segment, text string) {
+	c.show(s)
+	if !c.req.KeepSpecial {
+		text = c.dropControl(s, text)
+	}
+	c.content(text)
+}
+
+// ToolChoice says whether, and which, tool is to be called.
+type ToolChoice struct {
+	Required bool   // at least one call
+	Name     string // of this function; "": of any
+}
+
+// checkTools refuses a choice that this model cannot be held to.
+func (m *Model) checkTools(req *Request) error {
+	if req.ToolChoice.Required && len(req.Chat.Tools) == 0 {
+		return llm.Errorf(llm.Invalid, "tool_choice", "tool_choice: there are no tools to call")
+	}
+	return nil
+}
