@@ -66,15 +66,20 @@ func (m *Model) mapGGUF(f *gguf.File) error {
 	}
 	for _, t := range f.Tensors {
 		e := &entry{tensor: Tensor{DType: t.DType, Shape: t.Shape, Data: t.Data}}
-		name := hfName(t.Name)
+		name, permuted := hfName(t.Name), 0
 		switch {
 		case strings.Contains(name, ".self_attn.q_proj."):
-			e.heads = heads
+			permuted = heads
 		case strings.Contains(name, ".self_attn.k_proj."):
-			e.heads = kvHeads
+			permuted = kvHeads
 		}
-		if e.heads > 0 && (len(t.Shape) > 2 || t.Shape[0]%(2*e.heads) != 0 || len(t.Shape) == 1 && t.DType.Quantised()) {
-			return fmt.Errorf("gguf: tensor %.80q: shape %v of %s is not that of %d heads", t.Name, t.Shape, t.DType, e.heads)
+		if permuted > 0 {
+			if len(t.Shape) > 2 || t.Shape[0]%(2*permuted) != 0 || len(t.Shape) == 1 && t.DType.Quantised() {
+				return fmt.Errorf("gguf: tensor %.80q: shape %v of %s is not that of %d heads", t.Name, t.Shape, t.DType, permuted)
+			}
+			file := e.tensor
+			e.make = func() Tensor { return unpermute(file, permuted) }
+			e.raw = [][]byte{t.Data}
 		}
 		if err := m.add(name, e); err != nil {
 			return fmt.Errorf("gguf: %w", err)

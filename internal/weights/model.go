@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"github.com/reasond/reasond/internal/weights/gguf"
 )
@@ -37,29 +39,32 @@ type Model struct {
 	FS fs.FS
 
 	tensors map[string]*entry
-	names   []string
 	total   int64
 	maps    []mapping
 }
 
-// entry is a tensor of the file and what makes it canonical.
+// entry is a tensor under its canonical name.
 type entry struct {
-	tensor Tensor // as it lies in the file
-	heads  int    // > 0: rows are un-permuted per head, see unpermute
+	tensor Tensor // as it lies in the file; without Data where make makes it
+	make   func() Tensor
+	raw    [][]byte // what make reads
 }
 
 // Tensor is the tensor of that canonical (Hugging Face) name. It aliases the
-// file, except Q and K of a GGUF llama, whose rows are put into Hugging Face's
-// order in a copy made anew by each call.
+// file, or is a copy made anew by each call where the file has another layout:
+// Q and K of a GGUF llama, whose rows are put into Hugging Face's order, packed
+// int4 weights (int4.go), experts that lie in one tensor (experts.go).
 func (m *Model) Tensor(name string) (Tensor, bool) {
 	e, ok := m.tensors[name]
 	if !ok {
 		return Tensor{}, false
 	}
-	if e.heads > 0 {
-		return unpermute(e.tensor, e.heads), true
+	if e.make == nil {
+		return e.tensor, true
 	}
-	return e.tensor, true
+	t := e.make()
+	t.Name = name
+	return t, true
 }
 
 // Shape is the shape and format of a tensor without its data, for those who
@@ -73,7 +78,7 @@ func (m *Model) Shape(name string) (shape []int, dtype DType, ok bool) {
 }
 
 // Names lists the canonical tensor names, sorted.
-func (m *Model) Names() []string { return append([]string(nil), m.names...) }
+func (m *Model) Names() []string { return slices.Sorted(maps.Keys(m.tensors)) }
 
 // TotalBytes is the size of all tensors as they are in the file.
 func (m *Model) TotalBytes() int64 { return m.total }
@@ -81,15 +86,17 @@ func (m *Model) TotalBytes() int64 { return m.total }
 // Release says that t, got from Tensor, is not needed for now: the pages that
 // it covers alone may leave memory. Reading it again is slow but right.
 func (m *Model) Release(t Tensor) {
-	for i := range m.maps {
-		if m.maps[i].release(t.Data) {
-			return
-		}
+	raw := [][]byte{t.Data}
+	if t.Scale != nil {
+		raw = append(raw, t.Scale.Data)
 	}
-	if e, ok := m.tensors[t.Name]; ok && e.heads > 0 {
+	if e, ok := m.tensors[t.Name]; ok {
+		raw = append(raw, e.raw...)
+	}
+	for _, data := range raw {
 		for i := range m.maps {
-			if m.maps[i].release(e.tensor.Data) {
-				return
+			if m.maps[i].release(data) {
+				break
 			}
 		}
 	}
@@ -101,7 +108,7 @@ func (m *Model) Close() error {
 	for _, mp := range m.maps {
 		errs = append(errs, mp.close())
 	}
-	m.maps, m.tensors, m.names = nil, nil, nil
+	m.maps, m.tensors = nil, nil
 	return errors.Join(errs...)
 }
 
@@ -112,7 +119,33 @@ func (m *Model) add(name string, e *entry) error {
 	}
 	e.tensor.Name = name
 	m.tensors[name] = e
-	m.names = append(m.names, name)
 	m.total += int64(len(e.tensor.Data))
 	return nil
+}
+
+// replace enters e under name in place of tensors of the file that it is made
+// of: they keep counting in TotalBytes, their names go.
+func (m *Model) replace(name string, e *entry, made ...string) error {
+	for _, part := range made {
+		delete(m.tensors, part)
+	}
+	if _, dup := m.tensors[name]; dup {
+		return fmt.Errorf("tensor %.80q is there twice", name)
+	}
+	e.tensor.Name = name
+	m.tensors[name] = e
+	return nil
+}
+
+// find is a tensor of the file that another one needs, with the number of
+// dimensions and the format that it must have.
+func (m *Model) find(name string, dims int, formats ...DType) (Tensor, error) {
+	e, ok := m.tensors[name]
+	if !ok {
+		return Tensor{}, fmt.Errorf("tensor %.80q is missing", name)
+	}
+	if len(e.tensor.Shape) != dims || !slices.Contains(formats, e.tensor.DType) || slices.Contains(e.tensor.Shape, 0) {
+		return Tensor{}, fmt.Errorf("tensor %.80q: %s of shape %v is not supported there", name, e.tensor.DType, e.tensor.Shape)
+	}
+	return e.tensor, nil
 }

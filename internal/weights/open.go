@@ -10,7 +10,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/reasond/reasond/internal/weights/gguf"
@@ -63,11 +62,14 @@ func openFolder(fsys fs.FS, name string, open opener) (*Model, error) {
 	if m.Generation, err = readObject(fsys, "generation_config.json"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("model %s: %w", name, err)
 	}
-	if err := m.loadSafetensors(fsys, open); err != nil {
+	err = m.loadSafetensors(fsys, open)
+	if err == nil {
+		err = m.canonicalise()
+	}
+	if err != nil {
 		m.Close()
 		return nil, fmt.Errorf("model %s: %w", name, err)
 	}
-	slices.Sort(m.names)
 	return m, nil
 }
 
@@ -93,7 +95,6 @@ func openGGUF(name string, open opener) (*Model, error) {
 		m.Close()
 		return nil, fmt.Errorf("model %s: %w", name, err)
 	}
-	slices.Sort(m.names)
 	return m, nil
 }
 
@@ -109,7 +110,10 @@ func (m *Model) loadGGUF(data []byte) error {
 	if m.Generation, err = ggufGeneration(file); err != nil {
 		return err
 	}
-	return m.mapGGUF(file)
+	if err := m.mapGGUF(file); err != nil {
+		return err
+	}
+	return m.splitStacks()
 }
 
 // readObject reads a JSON object of the folder, at most maxJSON long.

@@ -32,7 +32,7 @@ const (
 // Tensor is an entry of the header with its bytes.
 type Tensor struct {
 	Name  string
-	DType quant.DType // F32, F16 or BF16
+	DType quant.DType // one of dtypes
 	Shape []int
 	Data  []byte // aliases the parsed bytes; exactly the shape's length
 }
@@ -53,7 +53,10 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 }
 
 // dtypes are the formats that are read, by their names in the header.
-var dtypes = map[string]quant.DType{"F32": quant.F32, "F16": quant.F16, "BF16": quant.BF16}
+var dtypes = map[string]quant.DType{
+	"F32": quant.F32, "F16": quant.F16, "BF16": quant.BF16, "F8_E4M3": quant.F8E4M3,
+	"U8": quant.U8, "I32": quant.I32, "I64": quant.I64,
+}
 
 // Parse checks the whole header. The tensors alias data, which must not change.
 // An error is one line that names the tensor at fault.
@@ -140,7 +143,7 @@ func parseEntry(name string, raw json.RawMessage) (span, error) {
 	}
 	dtype, ok := dtypes[*e.DType]
 	if !ok {
-		return span{}, fmt.Errorf("dtype %.20q is not supported (F32, F16 and BF16 are)", *e.DType)
+		return span{}, fmt.Errorf("dtype %.20q is not supported (F32, F16, BF16, F8_E4M3, U8, I32 and I64 are)", *e.DType)
 	}
 	if len(e.Shape) > maxRank {
 		return span{}, fmt.Errorf("%d dimensions, at most %d are read", len(e.Shape), maxRank)

@@ -68,7 +68,7 @@ var corrupt = []struct {
 	{"offsets missing", one(`{"dtype":"F32","shape":[1]}`, 4), `"t": dtype, shape or data_offsets`},
 	{"shape null", one(`{"dtype":"F32","shape":null,"data_offsets":[0,4]}`, 4), `missing`},
 	{"bad dtype", one(`{"dtype":"F31","shape":[1],"data_offsets":[0,4]}`, 4), `"t": dtype "F31" is not supported`},
-	{"quantised elsewhere", one(`{"dtype":"I32","shape":[1],"data_offsets":[0,4]}`, 4), `"I32"`},
+	{"quantised elsewhere", one(`{"dtype":"I8","shape":[1],"data_offsets":[0,1]}`, 1), `"I8"`},
 	{"negative shape", one(`{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}`, 4), `"t"`},
 	{"fractional shape", one(`{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}`, 4), `"t"`},
 	{"shape over uint64", one(`{"dtype":"F32","shape":[18446744073709551616],"data_offsets":[0,4]}`, 4), `"t"`},
