@@ -115,6 +115,7 @@ func open(cfg Config, src *weights.Model, text *textSide) (*Bundle, error) {
 	eng, err := engine.New(engine.Config{
 		Backend: size, Model: cfg.Name, EOS: eos, MaxWaiting: cfg.MaxWaiting,
 		NoPrefixCache: cfg.NoPrefixCache,
+		Reopen:        func() (backend.Backend, error) { return reopen(cfg, size) },
 	}, be)
 	if err != nil {
 		be.Close()

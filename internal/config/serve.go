@@ -59,7 +59,7 @@ type Model struct {
 	MaxSeqs          int
 	MaxBatchedTokens int
 	PrefixCaching    bool
-	KVBytes          int64  // 0: chosen from the free memory
+	KVBytes          int64 // 0: chosen from the free memory
 	GPUMemory        float64
 	BatchInvariant   bool
 	DownloadDir      string // instead of Hugging Face's cache folder
