@@ -35,6 +35,8 @@ type sampling struct {
 	busy    []bool           // slots of a batch, while it is checked
 
 	out *driver.Pinned // IDs, then Likely
+
+	take func(bytes int64) (kernels.Ptr, error) // device memory for a slot
 }
 
 // newSampling allocates everything. at has Vocab, Stride, Count, Samples, Masks
@@ -44,6 +46,7 @@ func newSampling(m *memory, maxSeqs int, at kernels.Sampling, load func([]kernel
 	s := &sampling{
 		mem: m, maxSeqs: maxSeqs, at: at, slots: make([]slotState, maxSeqs),
 		seen: make([]uint16, at.Vocab), busy: make([]bool, maxSeqs),
+		take: func(bytes int64) (kernels.Ptr, error) { return m.alloc(activationMemory, bytes) },
 	}
 	for i := range s.slots {
 		s.slots[i].likely = -1
@@ -156,13 +159,13 @@ func (s *sampling) place(b *binding) {
 
 func (s *sampling) allocate(slot *slotState, b *binding) (err error) {
 	if slot.table == 0 && (len(b.entries) > 0 || b.state.Counts != 0) {
-		if slot.table, err = s.mem.alloc(activationMemory, 2*int64(s.at.Vocab+1)); err != nil {
+		if slot.table, err = s.take(2 * int64(s.at.Vocab+1)); err != nil {
 			return err
 		}
 	}
 	if need := len(b.lists); need > slot.listWords {
 		words := max(64, 2*need) // the smaller one is lost until Close; doubling bounds that
-		if slot.lists, err = s.mem.alloc(activationMemory, 4*int64(words)); err != nil {
+		if slot.lists, err = s.take(4 * int64(words)); err != nil {
 			slot.listWords = 0
 			return err
 		}
