@@ -73,6 +73,11 @@ test-tools: ## install what the tests need into .e2e
 test-upstream: build test-tools models ## run in front of llama.cpp's server with a real model (builds it once, minutes)
 	@.ci/test-upstream '$(PYTHON)' '$(E2E)'
 
+.PHONY: emu
+emu: ## build the emulator of CUDA: our kernels for the CPU behind a fake driver library
+	$(call need,c++,a C++ compiler builds the kernels)
+	@$(MAKE) --no-print-directory -C kernels/emu -j "$$(nproc)"
+
 .PHONY: models
 models: ## fetch the real models that tests use into a cache outside the tree
 	$(call need,$(PYTHON),Python 3 fetches the models)

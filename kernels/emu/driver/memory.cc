@@ -1,0 +1,186 @@
+// Device and pinned memory. Device memory ends (up to 256 bytes of rounding) at a
+// page that faults; what lies around it in its own pages is guard bytes, checked
+// when it is freed and at every wait. It is 0xFF until written: NaN.
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "state.h"
+
+namespace fake {
+
+static constexpr size_t PAGE = 4 << 10, ALIGN = 256, NEAR = 256;
+
+static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+Code allocate(Device& d, size_t bytes, Address* at) {
+	if (bytes == 0) return INVALID_VALUE;
+	size_t room = round_up(bytes, ALIGN);
+	if (room > d.memory - d.used) return OUT_OF_MEMORY;
+	size_t mapped = round_up(room + NEAR, PAGE) + 2 * PAGE;
+	void* p = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED) return OUT_OF_MEMORY;
+	auto* map = static_cast<char*>(p);
+	mprotect(map, PAGE, PROT_NONE);
+	mprotect(map + mapped - PAGE, PAGE, PROT_NONE);
+	memset(map + PAGE, 0xFF, mapped - 2 * PAGE);
+	char* start = map + mapped - PAGE - room;
+	*at = reinterpret_cast<Address>(start);
+	state().allocations[*at] = {&d, start, bytes, map, mapped};
+	d.used += room;
+	d.peak = std::max(d.peak, d.used);
+	d.counters.allocations++;
+	return SUCCESS;
+}
+
+// whole says whether n guard bytes are as they were.
+static bool whole(const char* p, size_t n) {
+	for (size_t i = 0; i < n; i++)
+		if (p[i] != char(0xFF)) return false;
+	return true;
+}
+
+static std::string broken(const Allocation& a, size_t before) {
+	const char* side = nullptr;
+	if (!whole(a.at - before, before)) side = "before";
+	if (!whole(a.at + a.bytes, round_up(a.bytes, ALIGN) - a.bytes)) side = "after";
+	if (!side) return "";
+	char text[160];
+	snprintf(text, sizeof text, "the guard %s the allocation of %zu bytes at %p is overwritten", side, a.bytes, static_cast<void*>(a.at));
+	return text;
+}
+
+std::string broken_guard(const Device& d) {
+	for (auto& [_, a] : state().allocations) {
+		if (a.device != &d) continue;
+		std::string text = broken(a, NEAR);
+		if (!text.empty()) return text;
+	}
+	return "";
+}
+
+void release(std::map<Address, Allocation>::iterator i) {
+	const Allocation& a = i->second;
+	a.device->used -= round_up(a.bytes, ALIGN);
+	munmap(a.map, a.mapped);
+	state().allocations.erase(i);
+}
+
+void forget(Device& d) {
+	auto& all = state().allocations;
+	for (auto i = all.begin(); i != all.end();) {
+		auto next = std::next(i);
+		if (i->second.device == &d) release(i);
+		i = next;
+	}
+}
+
+const Allocation* owner(Address a) {
+	auto& all = state().allocations;
+	auto i = all.upper_bound(a);
+	if (i == all.begin()) return nullptr;
+	--i;
+	return a - i->first < i->second.bytes ? &i->second : nullptr;
+}
+
+const Allocation* find_allocation(Address a, size_t bytes) {
+	const Allocation* found = owner(a);
+	return found && bytes <= found->bytes - (a - reinterpret_cast<Address>(found->at)) ? found : nullptr;
+}
+
+bool is_pinned(const void* p, size_t bytes) {
+	auto a = reinterpret_cast<Address>(p);
+	auto i = state().pinned.upper_bound(a);
+	if (i == state().pinned.begin()) return false;
+	--i;
+	return a + bytes <= i->first + i->second;
+}
+
+} // namespace fake
+
+using namespace fake;
+
+API int cuMemAlloc_v2(Address* at, size_t bytes) {
+	Device* d;
+	Lock lock(state().mutex);
+	if (Code code = enter(&d)) return code;
+	if (Code code = forbid()) return code;
+	if (Code code = injected("cuMemAlloc")) return code;
+	return allocate(*d, bytes, at);
+}
+
+API int cuMemFree_v2(Address at) {
+	Device* d;
+	Lock lock(state().mutex);
+	if (Code code = enter(&d)) return code;
+	if (Code code = forbid()) return code;
+	if (!at) return SUCCESS;
+	auto i = state().allocations.find(at);
+	if (i == state().allocations.end()) return INVALID_VALUE;
+	Device& of = *i->second.device;
+	if (Code code = drain(lock, of)) return code;
+	i = state().allocations.find(at); // the mutex was given up
+	if (i == state().allocations.end()) return INVALID_VALUE;
+	const Allocation& a = i->second;
+	std::string text = broken(a, size_t(a.at - a.map) - PAGE);
+	release(i);
+	of.counters.frees++;
+	if (text.empty()) return SUCCESS;
+	of.lost = ILLEGAL_ADDRESS;
+	of.why = text;
+	return of.lost;
+}
+
+API int cuMemGetInfo_v2(size_t* free, size_t* total) {
+	Device* d;
+	Lock lock(state().mutex);
+	if (Code code = enter(&d)) return code;
+	*total = d->memory;
+	*free = d->memory - d->used;
+	return SUCCESS;
+}
+
+API int cuMemGetAddressRange_v2(Address* base, size_t* bytes, Address at) {
+	Lock lock(state().mutex);
+	const Allocation* a = owner(at);
+	if (!a) return NOT_FOUND;
+	if (base) *base = reinterpret_cast<Address>(a->at);
+	if (bytes) *bytes = a->bytes;
+	return SUCCESS;
+}
+
+API int cuMemHostAlloc(void** at, size_t bytes, unsigned) {
+	Device* d;
+	Lock lock(state().mutex);
+	if (Code code = enter(&d)) return code;
+	if (Code code = forbid()) return code;
+	if (!bytes || posix_memalign(at, PAGE, bytes)) return bytes ? OUT_OF_MEMORY : INVALID_VALUE;
+	memset(*at, 0xFF, bytes);
+	state().pinned[reinterpret_cast<Address>(*at)] = bytes;
+	return SUCCESS;
+}
+API int cuMemAllocHost_v2(void** at, size_t bytes) { return cuMemHostAlloc(at, bytes, 0); }
+
+// Freeing waits: work that uses the memory may be enqueued on any device.
+API int cuMemFreeHost(void* at) {
+	Lock lock(state().mutex);
+	if (Code code = forbid()) return code;
+	if (!state().pinned.count(reinterpret_cast<Address>(at))) return INVALID_VALUE;
+	for (auto& d : state().devices)
+		if (d->retained && !d->lost) drain(lock, *d);
+	if (!state().pinned.erase(reinterpret_cast<Address>(at))) return INVALID_VALUE;
+	free(at);
+	return SUCCESS;
+}
+
+API int cuMemHostRegister_v2(void* at, size_t bytes, unsigned) {
+	Lock lock(state().mutex);
+	state().pinned[reinterpret_cast<Address>(at)] = bytes;
+	return SUCCESS;
+}
+
+API int cuMemHostUnregister(void* at) {
+	Lock lock(state().mutex);
+	return state().pinned.erase(reinterpret_cast<Address>(at)) ? SUCCESS : INVALID_VALUE;
+}
