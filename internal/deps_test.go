@@ -166,7 +166,7 @@ var pure = []string{
 
 // readEnvironment are the packages that may read environment variables: the
 // command line, and where test data lies.
-var readEnvironment = []string{"internal/cli", "internal/config", "testdata"}
+var readEnvironment = []string{"internal/cli", "internal/config", "internal/cuda/cudatest", "testdata"}
 
 func TestOnlyThePackagesNamedImportWhatIsKeptInOnePlace(t *testing.T) {
 	for _, f := range sourceFiles(t) {
