@@ -126,10 +126,8 @@ template <class F, int tokens> __device__ __forceinline__ void linear(LINEAR_ARG
 		matrix = z % count, first = z / count * tokens, taken = min(hdr[0] - first, tokens);
 	}
 	if (taken <= 0) return;
-	if (threadIdx.x < tokens) {
-		int slot = first + threadIdx.x;
-		source[threadIdx.x] = threadIdx.x >= taken ? -1 : list ? list[slot] : slot;
-	}
+	int t = threadIdx.x;
+	if (t < tokens) source[t] = t >= taken ? -1 : list ? list[first + t] : first + t;
 	size_t at = size_t(matrix) * next;
 	Matrix m = {data + at, reinterpret_cast<const uint32_t*>(side + at), side_shift, side_stride, rows, cols};
 	int x_from = x_offset + matrix * x_next;
