@@ -6,8 +6,8 @@
 #                 GPUs that are none of them
 #   KERNEL_JOBS   compilers at a time (the machine's cores)
 #
-# A file is compiled anew only if it, a .cuh file, this script or the architectures
-# changed. ptxas's figures are kept in .cuda/kernels/*/registers.txt; a kernel that
+# A file is compiled anew only if it, what it includes, this script or the
+# architectures changed. ptxas's figures are kept in .cuda/kernels/*/registers.txt; a kernel that
 # spills registers is named.
 set -euo pipefail
 
@@ -21,6 +21,10 @@ first=$1
 out=$root/.cuda/kernels/$(echo "sm $archs" | tr ' ' _)
 mkdir -p "$out"
 start=$SECONDS
+if command -v flock >/dev/null; then # one build at a time
+	exec 9>"$out/lock"
+	flock 9
+fi
 
 targets=(-gencode "arch=compute_$first,code=[sm_$first,compute_$first]")
 shift
@@ -28,16 +32,20 @@ for sm in "$@"; do
 	targets+=(-gencode "arch=compute_$sm,code=sm_$sm")
 done
 
-stale() { # source, its fatbin
-	[ ! -s "$2" ] || [ "$1" -nt "$2" ] || [ "$here/build.sh" -nt "$2" ] ||
-		[ -n "$(find "$here" -name '*.cuh' -newer "$2" -print -quit)" ]
+stale() { # its fatbin; beside that lies the list of what it was made of
+	local part list=${1%.fatbin}.d
+	[ -s "$1" ] && [ -s "$list" ] && [ ! "$here/build.sh" -nt "$1" ] || return 0
+	for part in $(sed 's/^[^:]*://; s/\\$//' "$list"); do
+		[ -e "$part" ] && [ ! "$part" -nt "$1" ] || return 0
+	done
+	return 1
 }
 
 compile() { # source, its fatbin; which is not there where the compiler refused
 	local log=${2%.fatbin}.log
 	rm -f "$2"
 	if ! "$CUDA_HOME/bin/nvcc" -std=c++17 -O3 -fatbin "${targets[@]}" -Xfatbin -compress-all \
-		-Xptxas -v -I "$here" -o "$2.new" "$1" >"$log" 2>&1; then
+		-Xptxas -v -I "$here" -MMD -MF "${2%.fatbin}.d" -o "$2.new" "$1" >"$log" 2>&1; then
 		grep -v '^ptxas info\|^    [0-9]* bytes\|^$' "$log" >&2 || true
 		rm -f "$2.new"
 		return
@@ -69,7 +77,7 @@ compiled=0 broken=0 wanted=()
 for source in "${sources[@]}"; do
 	fatbin=$out/$(basename "$source" .cu).fatbin
 	wanted+=("$fatbin")
-	stale "$source" "$fatbin" || continue
+	stale "$fatbin" || continue
 	compiled=$((compiled + 1))
 	while [ "$(jobs -pr | wc -l)" -ge "$jobs" ]; do
 		wait -n || true # what did not compile left no file
