@@ -171,7 +171,7 @@ func (p *program) Logits(x backend.Buffer, w backend.Vector, eps float32, head b
 			b.logits[r*b.vocab+l.vocab.First+n] = float32(sum)
 		})
 		if b.vocab != l.out {
-			b.group.gather(b.rank, columns{b.logits, b.vocab, l.vocab.First, l.out})
+			b.gather(columns{b.logits, b.vocab, l.vocab.First, l.out})
 		}
 	})
 }
@@ -183,7 +183,7 @@ func (p *program) AllReduce(x backend.Buffer) {
 		return
 	}
 	in := b.buffers[x]
-	p.add("AllReduce", true, func() { b.group.allReduce(b.rank, in.data[:b.batch.Rows*in.cols]) })
+	p.add("AllReduce", true, func() { b.allReduce(in.data[:b.batch.Rows*in.cols]) })
 }
 
 func grow(s []float32, n int) []float32 {

@@ -13,6 +13,7 @@ import (
 	"runtime"
 
 	"github.com/reasond/reasond/internal/backend"
+	"github.com/reasond/reasond/internal/backend/ranks"
 	"github.com/reasond/reasond/internal/engine/sample"
 	"github.com/reasond/reasond/internal/weights"
 )
@@ -37,7 +38,8 @@ type Backend struct {
 	rows   int // logits rows of the last step, 0 after one that failed
 	batch  backend.Batch
 	slots  *sample.Slots
-	group  *group // nil: one rank
+	group  *ranks.Meeting // nil: one rank
+	fault  error          // a meeting did not come about
 	rank   int
 
 	weightBytes, fileBytes int64
@@ -222,7 +224,9 @@ func (b *Backend) Forward() error {
 		b.latents.copyPage(int(c.Src), int(c.Dst))
 	}
 	for _, op := range b.ops {
-		op()
+		if op(); b.fault != nil {
+			return fmt.Errorf("reference: %w", b.fault)
+		}
 	}
 	b.rows = len(b.batch.LogitRows)
 	return nil

@@ -15,7 +15,7 @@ func TestTinyReasonerIsExact(t *testing.T) {
 }
 
 func TestRandomModelsMatchTransformers(t *testing.T) {
-	backendtest.Models(t, open, "../../../testdata/models", true, 1e-4)
+	backendtest.Models(t, open, "../../../testdata/models", backendtest.ExactGoldens)
 }
 
 func TestConformance(t *testing.T) { backendtest.Run(t, open, backendtest.Float32) }
