@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/reasond/reasond/internal/weights"
 )
 
 // Config is what a decoder is made of: config.json, read and checked. Heads and
@@ -23,7 +25,11 @@ type Config struct {
 	QKVBias, OBias bool // biases of attention's projections
 	MLPBias        bool
 	QKNorm         bool  // per-head RMSNorm of q and k
+	Sinks          bool  // a logit a head that joins the softmax's divisor
 	Windows        []int // per layer: a query sees this many last positions, 0: all
+
+	MoE    MoE    // mixture of experts; Experts 0: none
+	Latent Latent // multi-head latent attention; Rank 0: grouped-query attention
 }
 
 // rawConfig is config.json's own spelling. Pointers tell absent from zero.
@@ -40,18 +46,17 @@ type rawConfig struct {
 	RMSNormEps            *float64 `json:"rms_norm_eps"`
 	HiddenAct             *string  `json:"hidden_act"`
 	TieWordEmbeddings     bool     `json:"tie_word_embeddings"`
-	AttentionBias         bool     `json:"attention_bias"`
+	AttentionBias         *bool    `json:"attention_bias"`
 	MLPBias               bool     `json:"mlp_bias"`
 	UseSlidingWindow      bool     `json:"use_sliding_window"`
 	SlidingWindow         *int64   `json:"sliding_window"`
 	MaxWindowLayers       *int64   `json:"max_window_layers"`
 	LayerTypes            []string `json:"layer_types"`
 	PretrainingTP         *int64   `json:"pretraining_tp"`
-	QuantizationConfig    *struct {
-		Method string `json:"quant_method"`
-	} `json:"quantization_config"`
 
 	rawRoPE
+	rawMoE
+	rawLatent
 }
 
 // Limits of what a config may say: far beyond any real model, and small enough
@@ -69,6 +74,9 @@ func ParseConfig(data json.RawMessage) (Config, error) {
 		return Config{}, fmt.Errorf("config.json: %w", fieldError(err))
 	}
 	c, err := raw.config()
+	if err == nil {
+		_, err = weights.ParseQuantisation(data)
+	}
 	if err != nil {
 		return Config{}, fmt.Errorf("config.json: %w", err)
 	}
@@ -79,9 +87,6 @@ func (raw *rawConfig) config() (Config, error) {
 	arch, err := lookup(raw.Architectures)
 	if err != nil {
 		return Config{}, err
-	}
-	if raw.QuantizationConfig != nil {
-		return Config{}, fmt.Errorf("quantization_config: quant_method %.40q is not supported", raw.QuantizationConfig.Method)
 	}
 	if raw.HiddenAct != nil && *raw.HiddenAct != "silu" && *raw.HiddenAct != "swish" {
 		return Config{}, fmt.Errorf("hidden_act %.40q is not supported, only silu is", *raw.HiddenAct)
@@ -119,7 +124,10 @@ func (raw *rawConfig) config() (Config, error) {
 		return Config{}, err
 	}
 	c.Windows = make([]int, c.Layers)
-	return c, arch.configure(&c, raw)
+	if err := arch.configure(&c, raw); err != nil {
+		return Config{}, err
+	}
+	return c, c.checkSize()
 }
 
 // heads fills in the numbers of heads and their size. Only where head_dim is
@@ -151,6 +159,14 @@ func (raw *rawConfig) heads(c *Config) error {
 		return fmt.Errorf("num_attention_heads %d times head_dim %d is over %d", c.Heads, c.HeadDim, maxDim)
 	}
 	return nil
+}
+
+// is is a switch of the configuration, with the value that absence has.
+func is(value *bool, absent bool) bool {
+	if value == nil {
+		return absent
+	}
+	return *value
 }
 
 // window is a sliding window that is in use, checked.
@@ -192,34 +208,4 @@ func (c *Config) MaxContext() int {
 		n = max(n, float64(c.RoPE.Original)*c.RoPE.Factor)
 	}
 	return int(min(n, maxVocab))
-}
-
-// KVBytesPerToken is the memory that one token's keys and values take in all
-// layers, with elements of the given size.
-func (c *Config) KVBytesPerToken(elementBytes int) int64 {
-	return 2 * int64(c.Layers) * int64(c.KVHeads) * int64(c.HeadDim) * int64(elementBytes)
-}
-
-// Parameters is the number of weights, a tied embedding counted once.
-func (c *Config) Parameters() int64 {
-	hidden, q, kv := int64(c.Hidden), int64(c.Heads*c.HeadDim), int64(c.KVHeads*c.HeadDim)
-	inter := int64(c.Intermediate)
-	layer := 2*hidden + hidden*(q+2*kv) + q*hidden + 3*hidden*inter
-	if c.QKVBias {
-		layer += q + 2*kv
-	}
-	if c.OBias {
-		layer += hidden
-	}
-	if c.MLPBias {
-		layer += 2*inter + hidden
-	}
-	if c.QKNorm {
-		layer += 2 * int64(c.HeadDim)
-	}
-	total := int64(c.Layers)*layer + hidden + int64(c.Vocab)*hidden
-	if !c.TiedEmbeddings {
-		total += int64(c.Vocab) * hidden
-	}
-	return total
 }

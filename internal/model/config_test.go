@@ -2,11 +2,13 @@ package model
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/weights"
 )
 
@@ -56,7 +58,29 @@ func TestWrongFieldsAreNamed(t *testing.T) {
 		{`"rms_norm_eps": 0`, "rms_norm_eps is 0"},
 		{`"rms_norm_eps": 1`, "rms_norm_eps is 1"},
 		{`"hidden_act": "gelu"`, `hidden_act "gelu"`},
-		{`"quantization_config": {"quant_method": "gptq"}`, `quant_method "gptq"`},
+		{`"quantization_config": {"quant_method": "bitsandbytes"}`, `quant_method "bitsandbytes"`},
+		{`"architectures": ["Qwen3MoeForCausalLM"]`, "num_experts is missing"},
+		{moe + `, "num_experts": 2`, "num_experts_per_tok is 3, there are 2"},
+		{moe + `, "moe_intermediate_size": 0`, "moe_intermediate_size is 0"},
+		{moe + `, "moe_intermediate_size": 1000000, "hidden_size": 1000000, "head_dim": 16, "num_experts": 16000, "num_hidden_layers": 4000`, "moe_intermediate_size 1000000 times"},
+		{moe + `, "decoder_sparse_step": 0`, "decoder_sparse_step is 0"},
+		{moe + `, "mlp_only_layers": [2]`, "mlp_only_layers: 2"},
+		{oss + `, "sliding_window": null`, "sliding_window is missing"},
+		{oss + `, "swiglu_limit": -1`, "swiglu_limit is -1"},
+		{oss + `, "layer_types": ["mamba", "full_attention"]`, `layer_types: "mamba"`},
+		{deepseek + `, "kv_lora_rank": null`, "kv_lora_rank is missing"},
+		{deepseek + `, "qk_rope_head_dim": 15`, "qk_rope_head_dim is 15"},
+		{deepseek + `, "v_head_dim": 1000000`, "v_head_dim 1000000 is over"},
+		{deepseek + `, "q_lora_rank": -1`, "q_lora_rank is -1"},
+		{deepseek + `, "scoring_func": "softmax"`, `scoring_func "softmax"`},
+		{deepseek + `, "topk_method": "greedy"`, `topk_method "greedy"`},
+		{deepseek + `, "n_group": 3`, "n_group 3"},
+		{deepseek + `, "topk_group": 5`, "topk_group is 5"},
+		{deepseek + `, "topk_group": 1`, "topk_group 1 leaves 2 experts"},
+		{deepseek + `, "first_k_dense_replace": 3`, "first_k_dense_replace is 3"},
+		{deepseek + `, "routed_scaling_factor": 0`, "routed_scaling_factor is 0"},
+		{deepseek + `, "moe_layer_freq": 2`, "moe_layer_freq 2"},
+		{deepseek + `, "n_shared_experts": 1000000`, "n_shared_experts is 1000000"},
 		{`"rope_theta": 1`, "rope_theta is 1"},
 		{`"rope_theta": -10000`, "rope_theta is -10000"},
 		{`"partial_rotary_factor": 0.5`, "partial_rotary_factor 0.5"},
@@ -83,6 +107,14 @@ func TestWrongFieldsAreNamed(t *testing.T) {
 	}
 }
 
+// Fields that make a mixture of experts of edit's llama.
+const (
+	moe      = `"architectures": ["Qwen3MoeForCausalLM"], "num_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 32`
+	oss      = `"architectures": ["GptOssForCausalLM"], "num_local_experts": 8, "num_experts_per_tok": 3, "sliding_window": 16`
+	deepseek = `"architectures": ["DeepseekV3ForCausalLM"], "n_routed_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 32,
+		"kv_lora_rank": 32, "qk_nope_head_dim": 24, "qk_rope_head_dim": 8, "v_head_dim": 16, "n_group": 4, "topk_group": 2`
+)
+
 func TestArchitecturesDiffer(t *testing.T) {
 	for _, c := range []struct {
 		changes string
@@ -99,6 +131,27 @@ func TestArchitecturesDiffer(t *testing.T) {
 		{`"architectures": ["Qwen2ForCausalLM"], "use_sliding_window": true, "sliding_window": 9, "max_window_layers": 1`, func(c Config) bool { return c.Windows[0] == 0 && c.Windows[1] == 9 }},
 		{`"architectures": ["Qwen3ForCausalLM"]`, func(c Config) bool { return c.QKNorm && !c.QKVBias && c.HeadDim == 128 }},
 		{`"architectures": ["Qwen3ForCausalLM"], "use_sliding_window": true, "sliding_window": 9, "layer_types": ["sliding_attention", "full_attention"]`, func(c Config) bool { return c.Windows[0] == 9 && c.Windows[1] == 0 }},
+		{moe, func(c Config) bool {
+			return c.QKNorm && c.MoE.sparse(0) && c.MoE.sparse(1) && !c.MoE.Router.Normalize && c.MoE.Router.Scoring == backend.SoftmaxThenTopK
+		}},
+		{moe + `, "norm_topk_prob": true, "decoder_sparse_step": 2`, func(c Config) bool { return c.MoE.Router.Normalize && !c.MoE.sparse(0) && c.MoE.sparse(1) }},
+		{moe + `, "mlp_only_layers": [1]`, func(c Config) bool { return c.MoE.sparse(0) && !c.MoE.sparse(1) }},
+		{oss, func(c Config) bool {
+			return c.QKVBias && c.OBias && c.Sinks && c.Windows[0] == 16 && c.Windows[1] == 0 && c.MoE.Intermediate == 96 && c.MoE.Activation.Limit == 7
+		}},
+		{oss + `, "layer_types": ["full_attention", "sliding_attention"], "swiglu_limit": 5, "attention_bias": false`, func(c Config) bool {
+			return c.Windows[0] == 0 && c.Windows[1] == 16 && c.MoE.Activation.Limit == 5 && !c.QKVBias
+		}},
+		{deepseek, func(c Config) bool {
+			return c.HeadDim == 32 && c.Latent.Interleaved && c.Latent.QueryRank == 0 && c.MoE.Router.Groups == 4 && c.MoE.Router.Normalize &&
+				c.KVBytesPerToken(2) == 2*40*2 && c.MoE.Shared == 0 && c.MoE.sparse(0)
+		}},
+		{deepseek + `, "n_group": 1, "topk_group": 1, "q_lora_rank": 16, "n_shared_experts": 2, "first_k_dense_replace": 1, "rope_interleave": false`, func(c Config) bool {
+			return c.MoE.Router.Groups == 0 && c.Latent.QueryRank == 16 && c.MoE.Shared == 64 && !c.MoE.sparse(0) && c.MoE.sparse(1) && !c.Latent.Interleaved
+		}},
+		{deepseek + `, "rope_scaling": {"type": "yarn", "factor": 40, "original_max_position_embeddings": 64, "mscale": 1.0, "mscale_all_dim": 1.0}`, func(c Config) bool {
+			return c.RoPE.Attention == 1 && math.Abs(c.RoPE.attentionScale()-1.8739) < 1e-3 // (0.1*ln 40 + 1)^2
+		}},
 		{`"architectures": ["Custom", "LlamaForCausalLM"]`, func(c Config) bool { return c.Architecture == "LlamaForCausalLM" }},
 		{`"rope_theta": null, "rope_parameters": {"rope_theta": 500.0, "rope_type": "default"}`, func(c Config) bool { return c.RoPE.Theta == 500 }},
 		{`"rope_scaling": {"type": "linear", "factor": 4}`, func(c Config) bool { return c.MaxContext() == 1024 }},

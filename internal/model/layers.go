@@ -2,131 +2,103 @@ package model
 
 import (
 	"math"
-	"strconv"
 
 	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/weights"
 )
 
+// branch is one half of a layer, attention or MLP: it reads the normalised
+// stream and adds its result to the stream.
+type branch interface {
+	record(p backend.Program, s stream, layer int)
+}
+
+// stream is the residual stream [hidden] and its normalised copy. With several
+// ranks the first one adds its part to the stream, the others put theirs in its
+// place, and the sum over the ranks is the new stream on all of them.
+type stream struct {
+	x, normed backend.Buffer
+	first     bool // this rank adds to the stream
+}
+
+// add adds from·Wᵀ to the stream.
+func (s stream) add(p backend.Program, from backend.Buffer, w backend.Linear) {
+	p.Linear(s.x, from, w, s.first)
+	p.AllReduce(s.x)
+}
+
 // attention is grouped-query attention with a merged QKV projection.
 type attention struct {
-	qkv, out backend.Linear
-	spec     backend.AttentionSpec
+	qkv, out   backend.Linear
+	spec       backend.AttentionSpec
+	row, heads backend.Buffer // qkv [(heads+2*kvHeads)*headDim] and the output [heads*headDim] of this rank
 }
 
 // newAttention loads the projections below prefix, such as
-// "model.layers.0.self_attn.". Heads are divided among the ranks.
-func newAttention(l *loader, c *Config, prefix string, layer int, rope backend.Rope) attention {
+// "model.layers.0.self_attn.". Heads are divided among the ranks; where there
+// are fewer key-value heads than ranks, ranks hold the same one.
+func newAttention(l *loader, c *Config, prefix string, layer int, rope backend.Rope) branch {
 	q, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
+	n := l.ranks()
+	heads, kvHeads, copies := c.Heads/n, max(c.KVHeads/n, 1), max(n/c.KVHeads, 1)
 	a := attention{
 		qkv: l.linear(prefix+"qkv_proj", false,
-			weight{prefix + "q_proj", q, c.Hidden, weights.SplitColumn, c.QKVBias},
-			weight{prefix + "k_proj", kv, c.Hidden, weights.SplitColumn, c.QKVBias},
-			weight{prefix + "v_proj", kv, c.Hidden, weights.SplitColumn, c.QKVBias}),
+			weight{name: prefix + "q_proj", out: q, in: c.Hidden, split: weights.SplitColumn, bias: c.QKVBias},
+			weight{name: prefix + "k_proj", out: kv, in: c.Hidden, split: weights.SplitColumn, bias: c.QKVBias, copies: copies},
+			weight{name: prefix + "v_proj", out: kv, in: c.Hidden, split: weights.SplitColumn, bias: c.QKVBias, copies: copies}),
 		out: l.linear(prefix+"o_proj", false,
-			weight{prefix + "o_proj", c.Hidden, q, weights.SplitRow, c.OBias}),
+			weight{name: prefix + "o_proj", out: c.Hidden, in: q, split: weights.SplitRow, bias: c.OBias}),
 		spec: backend.AttentionSpec{
-			Heads: c.Heads / l.ranks(), KVHeads: c.KVHeads / l.ranks(), HeadDim: c.HeadDim,
+			Heads: heads, KVHeads: kvHeads, HeadDim: c.HeadDim,
 			QNorm: backend.NoVector, KNorm: backend.NoVector, Sinks: backend.NoVector, NormEps: c.NormEps,
 			Rope: rope, Scale: float32(1 / math.Sqrt(float64(c.HeadDim))), Window: c.Windows[layer],
 		},
+		row:   l.buffer("qkv", (heads+2*kvHeads)*c.HeadDim),
+		heads: l.buffer("heads", heads*c.HeadDim),
 	}
 	if c.QKNorm {
-		a.spec.QNorm = l.vector(prefix+"q_norm", c.HeadDim)
-		a.spec.KNorm = l.vector(prefix+"k_norm", c.HeadDim)
+		a.spec.QNorm = l.vector(prefix+"q_norm.weight", c.HeadDim)
+		a.spec.KNorm = l.vector(prefix+"k_norm.weight", c.HeadDim)
+	}
+	if c.Sinks {
+		a.spec.Sinks = l.share(prefix+"sinks", c.Heads)
 	}
 	return a
 }
 
+func (a attention) record(p backend.Program, s stream, layer int) {
+	p.Linear(a.row, s.normed, a.qkv, false)
+	p.StoreKV(a.row, layer, a.spec)
+	p.Attention(a.heads, a.row, layer, a.spec)
+	s.add(p, a.heads, a.out)
+}
+
 // mlp is silu(gate)*up, then down.
-type mlp struct{ gateUp, down backend.Linear }
+type mlp struct {
+	gateUp, down backend.Linear
+	between      backend.Buffer // [intermediate] of this rank
+}
 
-func newMLP(l *loader, c *Config, prefix string) mlp {
+func newMLP(l *loader, c *Config, prefix string, intermediate int, bias bool) mlp {
 	return mlp{
-		gateUp: l.linear(prefix+"gate_up_proj", true,
-			weight{prefix + "gate_proj", c.Intermediate, c.Hidden, weights.SplitColumn, c.MLPBias},
-			weight{prefix + "up_proj", c.Intermediate, c.Hidden, weights.SplitColumn, c.MLPBias}),
-		down: l.linear(prefix+"down_proj", false,
-			weight{prefix + "down_proj", c.Hidden, c.Intermediate, weights.SplitRow, c.MLPBias}),
+		gateUp:  l.linear(prefix+"gate_up_proj", true, gateUpWeights(c, prefix, intermediate, bias)...),
+		down:    l.linear(prefix+"down_proj", false, downWeights(c, prefix, intermediate, bias)...),
+		between: l.buffer("between", intermediate/l.ranks()),
 	}
 }
 
-// block is one pre-norm layer: x += attention(norm(x)); x += mlp(norm(x)).
-type block struct {
-	attnNorm, mlpNorm backend.Vector
-	attention         attention
-	mlp               mlp
-}
-
-func newBlock(l *loader, c *Config, layer int, rope backend.Rope) block {
-	prefix := "model.layers." + strconv.Itoa(layer) + "."
-	return block{
-		attnNorm:  l.vector(prefix+"input_layernorm", c.Hidden),
-		attention: newAttention(l, c, prefix+"self_attn.", layer, rope),
-		mlpNorm:   l.vector(prefix+"post_attention_layernorm", c.Hidden),
-		mlp:       newMLP(l, c, prefix+"mlp."),
+func gateUpWeights(c *Config, prefix string, intermediate int, bias bool) []weight {
+	return []weight{
+		{name: prefix + "gate_proj", out: intermediate, in: c.Hidden, split: weights.SplitColumn, bias: bias},
+		{name: prefix + "up_proj", out: intermediate, in: c.Hidden, split: weights.SplitColumn, bias: bias},
 	}
 }
 
-// buffers are the activations of a decoder, shared by its layers.
-type buffers struct {
-	x       backend.Buffer // the residual stream [hidden]
-	normed  backend.Buffer // [hidden]
-	qkv     backend.Buffer // [(heads+2*kvHeads)*headDim] of this rank
-	heads   backend.Buffer // attention's output [heads*headDim] of this rank
-	between backend.Buffer // MLP [intermediate] of this rank
+func downWeights(c *Config, prefix string, intermediate int, bias bool) []weight {
+	return []weight{{name: prefix + "down_proj", out: c.Hidden, in: intermediate, split: weights.SplitRow, bias: bias}}
 }
 
-func newBuffers(l *loader, c *Config) buffers {
-	n := l.ranks()
-	return buffers{
-		x:       l.buffer(c.Hidden),
-		normed:  l.buffer(c.Hidden),
-		qkv:     l.buffer((c.Heads + 2*c.KVHeads) / n * c.HeadDim),
-		heads:   l.buffer(c.Heads / n * c.HeadDim),
-		between: l.buffer(c.Intermediate / n),
-	}
-}
-
-// decoder loads a dense pre-norm decoder, which llama, qwen2 and qwen3 all are;
-// they differ in what their Config switches on.
-func decoder(l *loader, c *Config) func(backend.Program) {
-	rope := l.rope(c.RoPE.Spec(c.HeadDim))
-	l.kv(c.Layers, c.KVHeads/l.ranks(), c.HeadDim)
-	buf := newBuffers(l, c)
-	embed := l.linear("model.embed_tokens", false,
-		weight{"model.embed_tokens", c.Vocab, c.Hidden, weights.SplitNone, false})
-	var blocks []block
-	for i := 0; i < c.Layers && l.err == nil; i++ {
-		blocks = append(blocks, newBlock(l, c, i, rope))
-	}
-	norm := l.vector("model.norm", c.Hidden)
-	head := embed
-	if !c.TiedEmbeddings {
-		head = l.linear("lm_head", false, weight{"lm_head", c.Vocab, c.Hidden, weights.SplitNone, false})
-	}
-	first := l.shard.Rank == 0
-	return func(p backend.Program) {
-		p.Embed(buf.x, embed)
-		for i, b := range blocks {
-			p.RMSNorm(buf.normed, buf.x, b.attnNorm, c.NormEps)
-			p.Linear(buf.qkv, buf.normed, b.attention.qkv, false)
-			p.StoreKV(buf.qkv, i, b.attention.spec)
-			p.Attention(buf.heads, buf.qkv, i, b.attention.spec)
-			residual(p, buf.x, buf.heads, b.attention.out, first)
-
-			p.RMSNorm(buf.normed, buf.x, b.mlpNorm, c.NormEps)
-			p.GatedMLP(buf.between, buf.normed, b.mlp.gateUp)
-			residual(p, buf.x, buf.between, b.mlp.down, first)
-		}
-		p.Logits(buf.x, norm, c.NormEps, head)
-	}
-}
-
-// residual adds x·Wᵀ to the residual stream. With several ranks the first one
-// adds its part to the stream, the others put theirs in its place, and the sum
-// over the ranks is the new stream on all of them.
-func residual(p backend.Program, stream, x backend.Buffer, w backend.Linear, first bool) {
-	p.Linear(stream, x, w, first)
-	p.AllReduce(stream)
+func (m mlp) record(p backend.Program, s stream, _ int) {
+	p.GatedMLP(m.between, s.normed, m.gateUp)
+	s.add(p, m.between, m.down)
 }

@@ -7,7 +7,8 @@ func init() {
 
 // llama: biases by configuration, none by default; every layer sees all.
 func llama(c *Config, raw *rawConfig) error {
-	c.QKVBias, c.OBias, c.MLPBias = raw.AttentionBias, raw.AttentionBias, raw.MLPBias
+	bias := is(raw.AttentionBias, false)
+	c.QKVBias, c.OBias, c.MLPBias = bias, bias, raw.MLPBias
 	return nil
 }
 

@@ -15,6 +15,7 @@ type weight struct {
 	out, in int
 	split   weights.Split
 	bias    bool
+	copies  int // so many neighbouring ranks hold the same part; 0: 1
 }
 
 // loader moves tensors from the file to the backend. The first error sticks:
@@ -24,6 +25,9 @@ type loader struct {
 	dst   backend.Backend
 	shard weights.Shard
 	err   error
+
+	buffers  map[string]backend.Buffer // shared by the layers
+	routings map[int]backend.Routing   // by the number of experts a token
 }
 
 func (l *loader) fail(err error) {
@@ -35,22 +39,34 @@ func (l *loader) fail(err error) {
 // ranks is the number of ranks, at least 1.
 func (l *loader) ranks() int { return max(l.shard.Size, 1) }
 
-// checkShard refuses a number of ranks that heads or MLP rows do not divide
-// among.
+// checkShard refuses a number of ranks that heads, MLP rows or the vocabulary
+// do not divide among.
 func (l *loader) checkShard(c *Config) error {
 	n := l.ranks()
 	if l.shard.Rank < 0 || l.shard.Rank >= n {
 		return fmt.Errorf("rank %d of %d", l.shard.Rank, n)
 	}
-	for _, f := range []struct {
+	type field struct {
 		name  string
 		value int
-	}{
-		{"num_attention_heads", c.Heads}, {"num_key_value_heads", c.KVHeads}, {"intermediate_size", c.Intermediate},
-	} {
+	}
+	fields := []field{{"num_attention_heads", c.Heads}, {"vocab_size", c.Vocab}}
+	if c.Latent.Rank == 0 && c.KVHeads >= n {
+		fields = append(fields, field{"num_key_value_heads", c.KVHeads})
+	}
+	if c.MoE.Experts > 0 {
+		fields = append(fields, field{c.MoE.SizeKey, c.MoE.Intermediate})
+	}
+	if c.MoE.Experts == 0 || slices.Contains(c.MoE.Dense, true) {
+		fields = append(fields, field{"intermediate_size", c.Intermediate})
+	}
+	for _, f := range fields {
 		if f.value%n != 0 {
 			return fmt.Errorf("%s %d does not divide among %d ranks", f.name, f.value, n)
 		}
+	}
+	if c.Latent.Rank == 0 && c.KVHeads < n && n%c.KVHeads != 0 {
+		return fmt.Errorf("num_key_value_heads %d cannot be held in equal numbers by %d ranks", c.KVHeads, n)
 	}
 	return nil
 }
@@ -73,9 +89,18 @@ func (l *loader) tensor(name string, shape ...int) weights.Tensor {
 	return t
 }
 
-// vector makes a norm's weights, held by every rank.
+// vector makes a vector of the tensor of that name, held by every rank.
 func (l *loader) vector(name string, n int) backend.Vector {
-	t := l.tensor(name+".weight", n)
+	return l.newVector(l.tensor(name, n), weight{})
+}
+
+// share makes a vector whose elements are divided among the ranks.
+func (l *loader) share(name string, n int) backend.Vector {
+	return l.newVector(l.tensor(name, n), weight{split: weights.SplitColumn})
+}
+
+func (l *loader) newVector(whole weights.Tensor, w weight) backend.Vector {
+	t := l.cut(whole, w)
 	if l.err != nil {
 		return backend.NoVector
 	}
@@ -83,18 +108,80 @@ func (l *loader) vector(name string, n int) backend.Vector {
 	if err != nil {
 		l.fail(err)
 	}
-	l.src.Release(t)
+	l.src.Release(whole)
 	return v
 }
 
 // linear makes one Linear of parts stacked along the output.
 func (l *loader) linear(name string, gated bool, parts ...weight) backend.Linear {
-	spec := backend.LinearSpec{Name: name, Gated: gated}
-	var whole []weights.Tensor
+	spec, whole := l.spec(name, gated, parts)
+	if l.err != nil {
+		return 0
+	}
+	return l.newLinear(spec, whole)
+}
+
+// table makes a Linear [vocab][hidden], its rows divided among the ranks.
+func (l *loader) table(name string, c *Config) backend.Linear {
+	spec, whole := l.spec(name, false, []weight{{name: name, out: c.Vocab, in: c.Hidden, split: weights.SplitColumn}})
+	if l.err != nil {
+		return 0
+	}
+	if n := l.ranks(); n > 1 {
+		spec.Vocab = backend.VocabPart{First: c.Vocab / n * l.shard.Rank, Total: c.Vocab}
+	}
+	return l.newLinear(spec, whole)
+}
+
+func (l *loader) newLinear(spec backend.LinearSpec, whole []weights.Tensor) backend.Linear {
+	w, err := l.dst.NewLinear(spec)
+	if err != nil {
+		l.fail(err)
+	}
+	l.release(whole)
+	return w
+}
+
+// stack makes a Stack of matrices, each of parts stacked along the output.
+func (l *loader) stack(name string, gated bool, matrices [][]weight) backend.Stack {
+	var specs []backend.LinearSpec
+	var all []weights.Tensor
+	for i, parts := range matrices {
+		spec, whole := l.spec(fmt.Sprintf("%s.%d", name, i), gated, parts)
+		specs, all = append(specs, spec), append(all, whole...)
+		if l.err != nil {
+			return 0
+		}
+	}
+	s := l.newStack(specs)
+	l.release(all)
+	return s
+}
+
+func (l *loader) newStack(specs []backend.LinearSpec) backend.Stack {
+	if l.err != nil {
+		return 0
+	}
+	s, err := l.dst.NewStack(specs)
+	if err != nil {
+		l.fail(err)
+	}
+	return s
+}
+
+func (l *loader) release(tensors []weights.Tensor) {
+	for _, t := range tensors {
+		l.src.Release(t)
+	}
+}
+
+// spec is this rank's share of a matrix, and the whole tensors it is cut from.
+func (l *loader) spec(name string, gated bool, parts []weight) (spec backend.LinearSpec, whole []weights.Tensor) {
+	spec = backend.LinearSpec{Name: name, Gated: gated}
 	biased := false
 	for _, p := range parts {
 		t := l.tensor(p.name+".weight", p.out, p.in)
-		spec.Parts = append(spec.Parts, l.cut(t, p.split))
+		spec.Parts = append(spec.Parts, l.cut(t, p))
 		var bias weights.Tensor
 		if p.bias {
 			bias = l.bias(p)
@@ -106,17 +193,7 @@ func (l *loader) linear(name string, gated bool, parts ...weight) backend.Linear
 	if !biased {
 		spec.Bias = nil
 	}
-	if l.err != nil {
-		return 0
-	}
-	w, err := l.dst.NewLinear(spec)
-	if err != nil {
-		l.fail(err)
-	}
-	for _, t := range whole {
-		l.src.Release(t)
-	}
-	return w
+	return spec, whole
 }
 
 // bias goes with the output rows of a column split. Where the inputs are split
@@ -129,35 +206,59 @@ func (l *loader) bias(p weight) weights.Tensor {
 		}
 		return t
 	}
-	return l.cut(t, p.split)
+	return l.cut(t, p)
 }
 
-func (l *loader) cut(t weights.Tensor, split weights.Split) weights.Tensor {
+func (l *loader) cut(t weights.Tensor, w weight) weights.Tensor {
 	if l.err != nil {
 		return t
 	}
-	part, err := l.shard.Cut(t, split)
+	copies := max(w.copies, 1)
+	part, err := weights.Shard{Rank: l.shard.Rank / copies, Size: l.shard.Size / copies}.Cut(t, w.split)
 	if err != nil {
 		l.fail(err)
 	}
 	return part
 }
 
-func (l *loader) buffer(cols int) backend.Buffer {
+// buffer is the buffer of that name and size, made once: layers share it.
+func (l *loader) buffer(name string, cols int) backend.Buffer {
 	if l.err != nil {
 		return 0
+	}
+	name = fmt.Sprint(name, cols)
+	if b, ok := l.buffers[name]; ok {
+		return b
 	}
 	b, err := l.dst.NewBuffer(cols)
 	if err != nil {
 		l.fail(err)
 	}
+	l.buffers[name] = b
 	return b
 }
 
-func (l *loader) rope(s backend.RopeSpec) backend.Rope {
+// routing is the routing to topK experts, made once: layers share it.
+func (l *loader) routing(topK int) backend.Routing {
 	if l.err != nil {
 		return 0
 	}
+	if r, ok := l.routings[topK]; ok {
+		return r
+	}
+	r, err := l.dst.NewRouting(topK)
+	if err != nil {
+		l.fail(err)
+	}
+	l.routings[topK] = r
+	return r
+}
+
+func (l *loader) rope(s backend.RopeSpec, interleaved bool) backend.Rope {
+	if l.err != nil {
+		return 0
+	}
+	s.Interleaved = interleaved
 	r, err := l.dst.NewRope(s)
 	if err != nil {
 		l.fail(err)
@@ -170,6 +271,15 @@ func (l *loader) kv(layers, kvHeads, headDim int) {
 		return
 	}
 	if err := l.dst.NewKV(layers, kvHeads, headDim); err != nil {
+		l.fail(err)
+	}
+}
+
+func (l *loader) latentKV(layers, width int) {
+	if l.err != nil {
+		return
+	}
+	if err := l.dst.NewLatentKV(layers, width); err != nil {
 		l.fail(err)
 	}
 }

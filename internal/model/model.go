@@ -76,7 +76,7 @@ func Load(src *weights.Model, b backend.Backend, sh weights.Shard) (*Model, erro
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", src.Path, err)
 	}
-	l := &loader{src: src, dst: b, shard: sh}
+	l := &loader{src: src, dst: b, shard: sh, buffers: map[string]backend.Buffer{}, routings: map[int]backend.Routing{}}
 	if err := l.checkShard(&c); err != nil {
 		return nil, fmt.Errorf("model %s: %w", src.Path, err)
 	}

@@ -22,8 +22,9 @@ func qwenWindows(c *Config, raw *rawConfig) error {
 	if err != nil {
 		return err
 	}
-	if raw.LayerTypes != nil && len(raw.LayerTypes) != c.Layers {
-		return fmt.Errorf("layer_types has %d entries, num_hidden_layers is %d", len(raw.LayerTypes), c.Layers)
+	types, err := raw.slidingLayers(c.Layers)
+	if err != nil {
+		return err
 	}
 	from := int64(28) // transformers' default
 	if raw.MaxWindowLayers != nil {
@@ -31,19 +32,31 @@ func qwenWindows(c *Config, raw *rawConfig) error {
 	}
 	for i := range c.Windows {
 		sliding := int64(i) >= from
-		if raw.LayerTypes != nil {
-			switch raw.LayerTypes[i] {
-			case "sliding_attention":
-				sliding = true
-			case "full_attention":
-				sliding = false
-			default:
-				return fmt.Errorf("layer_types: %.40q is not supported", raw.LayerTypes[i])
-			}
+		if types != nil {
+			sliding = types[i]
 		}
 		if sliding {
 			c.Windows[i] = n
 		}
 	}
 	return nil
+}
+
+// slidingLayers reads layer_types: which layers have a sliding window; nil
+// where the configuration does not say.
+func (raw *rawConfig) slidingLayers(layers int) ([]bool, error) {
+	if raw.LayerTypes == nil {
+		return nil, nil
+	}
+	if len(raw.LayerTypes) != layers {
+		return nil, fmt.Errorf("layer_types has %d entries, num_hidden_layers is %d", len(raw.LayerTypes), layers)
+	}
+	sliding := make([]bool, layers)
+	for i, kind := range raw.LayerTypes {
+		if kind != "sliding_attention" && kind != "full_attention" {
+			return nil, fmt.Errorf("layer_types: %.40q is not supported", kind)
+		}
+		sliding[i] = kind == "sliding_attention"
+	}
+	return sliding, nil
 }

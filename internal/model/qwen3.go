@@ -11,6 +11,7 @@ func qwen3(c *Config, raw *rawConfig) error {
 		c.HeadDim = 128
 	}
 	c.QKNorm = true
-	c.QKVBias, c.OBias = raw.AttentionBias, raw.AttentionBias
+	c.QKVBias = is(raw.AttentionBias, false)
+	c.OBias = c.QKVBias
 	return qwenWindows(c, raw)
 }

@@ -27,6 +27,7 @@ type RoPE struct {
 	BetaFast, BetaSlow float64 // yarn
 	NoTruncate         bool    // yarn: the correction range is not rounded to whole pairs
 	Attention          float64 // yarn: what cos and sin are multiplied by
+	MScaleAllDim       float64 // yarn: see attentionScale; 0: not stated
 }
 
 // rawRoPE is config.json's spelling: rope_theta and rope_scaling, or both in
@@ -147,11 +148,25 @@ func (r *RoPE) yarn(s *rawScaling) error {
 	}
 	mscale := func(m float64) float64 { return 0.1*m*math.Log(max(r.Factor, 1)) + 1 }
 	set := func(p *float64) bool { return p != nil && *p != 0 }
+	if set(s.MScaleAllDim) {
+		r.MScaleAllDim = *s.MScaleAllDim
+	}
 	attention := mscale(1)
 	if set(s.MScale) && set(s.MScaleAllDim) {
 		attention = mscale(*s.MScale) / mscale(*s.MScaleAllDim)
 	}
 	return number("attention_factor", s.AttentionFactor, attention, &r.Attention)
+}
+
+// attentionScale is what DeepSeek multiplies the scale of q·k by beside what
+// YaRN does to cos and sin: the square of mscale_all_dim's share (DeepSeek-V3,
+// modeling_deepseek.py, softmax_scale).
+func (r *RoPE) attentionScale() float64 {
+	if r.MScaleAllDim == 0 {
+		return 1
+	}
+	m := 0.1*r.MScaleAllDim*math.Log(r.Factor) + 1
+	return m * m
 }
 
 // number reads a finite positive number; fallback stands in for an absent or

@@ -1,7 +1,9 @@
 package weights
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/reasond/reasond/internal/weights/quant"
 )
@@ -112,6 +114,22 @@ func (t Tensor) Float32() []float32 {
 	}
 	return dst
 }
+
+// Plain is the tensor in a float format: itself, or dequantised to F32 in a copy.
+func (t Tensor) Plain() Tensor {
+	if !t.DType.Quantised() {
+		return t
+	}
+	data := make([]byte, 0, 4*t.Elements())
+	for _, v := range t.Float32() {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+	}
+	return Tensor{Name: t.Name, DType: F32, Shape: t.Shape, Data: data}
+}
+
+// Transposed is a copy of a matrix with rows and columns exchanged, in its
+// format if that is a float format, else in F32.
+func (t Tensor) Transposed() Tensor { return transpose(t.Plain()) }
 
 // SliceRows is the view of rows [from, to) of a matrix. A cut within a block of
 // its Scale is refused, see sliceCompanions.
