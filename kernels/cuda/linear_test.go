@@ -123,7 +123,7 @@ func TestLinearIsTheProductInEveryFormat(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := openDevice(t)
 			for j, live := range []int{1, 2, 3, 5, 8, 9, 16, 17, 33, 64, 70} {
-				n, k := []int{48, 77, 130, 16}[(i+j)%4], c.columns([]int{64, 200, 520, 1100, 264}[(i+2*j)%5])
+				n, k := []int{48, 77, 130, 16}[(i+j)%4], c.columns([]int{64, 200, 1300, 2600, 264}[(i+2*j)%5])
 				bucket := live + j%2
 				x, values := d.input(cuda.Elem((i+j)/2%2), bucket, live, k+[]int{0, 8, 3}[j%3])
 				elem := cuda.Elem(j % 2)
@@ -137,6 +137,7 @@ func TestLinearIsTheProductInEveryFormat(t *testing.T) {
 				}
 				out := d.poison(elem, bucket, n+j%2*3)
 				d.rows(live)
+				d.scratch.SMs = []int{16, 1}[(i+j/2)%2] // sums of several blocks, or of one
 				d.run(cuda.Linear(d.batch, d.scratch, bucket, out, x, d.matrix(m), false))
 				want, size := product(values, live, x.Cols, 0, w, bias)
 				what := fmt.Sprintf("%d rows of %d by %d", live, n, k)
