@@ -53,7 +53,7 @@ func (r *rig) normal(n int) (backend.Vector, []float64) {
 // newAttention is a backend with one attention op under test: layer 1 of 2.
 // Layer 0 gets other rows.
 func (s suite) newAttention(t *testing.T, cfg backend.Config, c attentionCase, seed uint64) *sequenceRig {
-	r := newRig(t, s.open, cfg, seed)
+	r := newRig(t, s, cfg, seed)
 	a, oracle := c.AttentionSpec, attentionOracle{}
 	cols := (a.Heads + 2*a.KVHeads) * a.HeadDim
 	table, other := r.attentionRows(cols), r.attentionRows(cols)
@@ -113,7 +113,7 @@ func (s suite) attention(t *testing.T) {
 		{8, 2, 64, 0, false, 0, false, true}, {4, 1, 64, 16, false, 0, false, true}, {6, 2, 32, 1, true, 0, false, true},
 		{16, 2, 64, 33, false, 0, false, true}, {4, 2, 32, 0, true, 0, true, false}, {4, 4, 64, 40, false, 32, true, true},
 	} {
-		if i%thin != 0 {
+		if i%s.thin() != 0 {
 			continue
 		}
 		t.Run(fmt.Sprintf("heads %d kv %d dim %d window %d rotary %d interleaved %v sinks %v",

@@ -47,11 +47,11 @@ func expertsCases() []expertsCase {
 // all, experts without rows, onto a residual stream and not.
 func (s suite) experts(t *testing.T) {
 	for i, c := range expertsCases() {
-		if i%thin != 0 {
+		if i%s.thin() != 0 {
 			continue
 		}
 		t.Run(c.String(), func(t *testing.T) {
-			r := newRig(t, s.open, s.config(), uint64(i))
+			r := newRig(t, s, s.config(), uint64(i))
 			routed := routeCase{experts: c.experts, skewed: c.skewed, RouterSpec: backend.RouterSpec{
 				Scoring: backend.SoftmaxThenTopK, TopK: c.top, Normalize: !c.skewed, Scale: 1, Correction: backend.NoVector,
 			}}
@@ -142,7 +142,7 @@ func (s suite) headLinear(t *testing.T) {
 		{weights.BF16, 2, 128, 512, backend.HeadSpec{XStride: 192, OutStride: 512}}, {weights.BF16, 2, 512, 128, backend.HeadSpec{XStride: 512, OutStride: 128}},
 	} {
 		t.Run(fmt.Sprintf("%s/%d heads %d to %d, %+v", c.format, c.heads, c.in, c.out, c.HeadSpec), func(t *testing.T) {
-			r := newRig(t, s.open, s.config(), uint64(i))
+			r := newRig(t, s, s.config(), uint64(i))
 			ins, outs := c.heads*max(c.XStride, c.XOffset+c.in), c.heads*c.OutStride
 			input, base := randomTensor(r.rng, weights.BF16, maxRows, ins), randomTensor(r.rng, weights.BF16, maxRows, outs)
 			stack, w, _ := r.randomStack(c.heads, c.in, []weights.DType{c.format}, []int{c.out}, false)

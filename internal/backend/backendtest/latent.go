@@ -40,7 +40,7 @@ func (a latentOracle) run(ids []int32, positions []int) [][]float64 {
 // newLatent is a backend with one latent attention under test, layer 1 of 2;
 // layer 0 gets other rows.
 func (s suite) newLatent(t *testing.T, cfg backend.Config, a backend.LatentSpec, interleaved bool, seed uint64) *sequenceRig {
-	r := newRig(t, s.open, cfg, seed)
+	r := newRig(t, s, cfg, seed)
 	oracle := latentOracle{}
 	oracle.rope, a.Rope = r.rotary(a.RopeDim/2, interleaved)
 	a.NormEps = 1e-5
@@ -79,7 +79,7 @@ func (s suite) latent(t *testing.T) {
 	}{
 		{1, 32, 16, 16, false}, {4, 64, 32, 16, true}, {8, 128, 64, 32, true}, {16, 96, 32, 32, true}, {3, 64, 64, 64, false}, {2, 512, 128, 64, true},
 	} {
-		if i%thin != 0 {
+		if i%s.thin() != 0 {
 			continue
 		}
 		t.Run(fmt.Sprintf("heads %d rank %d nope %d rope %d interleaved %v", c.heads, c.rank, c.nope, c.rope, c.interleaved), func(t *testing.T) {

@@ -20,6 +20,7 @@ type Tiny struct {
 	MinMargin float64 // cases whose smallest lead is over this must give the same ids
 	Logprob   float64 // most that a log-probability may differ
 	Golden    string  // whose top-10: "fp32" or "bf16"
+	Thin      int     // one case in so many; 0: all
 }
 
 // ExactTiny is the float32 requirement.
@@ -45,7 +46,7 @@ func TinyReasoner(t *testing.T, open Open, folder string, want Tiny) {
 	readJSON(t, filepath.Join(folder, "golden.json"), &golden)
 	cases := golden.Cases[:0]
 	for i, c := range golden.Cases {
-		if i%thin == 0 {
+		if i%max(thin, want.Thin) == 0 {
 			cases = append(cases, c)
 		}
 	}

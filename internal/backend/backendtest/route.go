@@ -110,7 +110,7 @@ func (s suite) routing(t *testing.T) {
 	for i, c := range routeCases {
 		t.Run(c.String(), func(t *testing.T) {
 			const cols, inner, constant = 64, 32, 1.5
-			r := newRig(t, s.open, s.config(), uint64(i))
+			r := newRig(t, s, s.config(), uint64(i))
 			input, w, spec, want := r.router(c, cols)
 			outs := (c.experts + 31) / 32 * 32
 			gateUp, down := r.constants(c.experts, cols, inner, outs, constant)

@@ -22,7 +22,7 @@ func (s suite) embed(t *testing.T) {
 	for i, d := range tableDTypes {
 		for _, cols := range []int{256, 768} {
 			t.Run(fmt.Sprintf("%s/%d", d, cols), func(t *testing.T) {
-				r := newRig(t, s.open, s.config(), uint64(i))
+				r := newRig(t, s, s.config(), uint64(i))
 				table := randomTensor(r.rng, d, maxRows, cols)
 				x, w, o := r.buffer(cols), r.linear(table), r.readBack(cols)
 				r.noKV()
@@ -37,7 +37,7 @@ func (s suite) norm(t *testing.T) {
 	for i, cols := range []int{32, 96, 576, 1536} {
 		for _, eps := range []float32{1e-6, 0.5} {
 			t.Run(fmt.Sprintf("%d/eps %g", cols, eps), func(t *testing.T) {
-				r := newRig(t, s.open, s.config(), uint64(i))
+				r := newRig(t, s, s.config(), uint64(i))
 				table, weight := randomTensor(r.rng, weights.F32, maxRows, cols), randomTensor(r.rng, weights.BF16, cols)
 				x, y, e, o := r.buffer(cols), r.buffer(cols), r.linear(table), r.readBack(cols)
 				v, err := r.NewVector(weight)
@@ -92,7 +92,7 @@ func (s suite) linear(t *testing.T) {
 
 // linearCase checks y = x·Wᵀ + b, or y += … onto another embedding.
 func (s suite) linearCase(t *testing.T, seed uint64, in int, dtypes []weights.DType, outs []int, biased []bool, add bool) {
-	r := newRig(t, s.open, s.config(), seed)
+	r := newRig(t, s, s.config(), seed)
 	input := randomTensor(r.rng, weights.F32, maxRows, in)
 	spec, w, bias, total := randomLinear(r.rng, in, dtypes, outs, biased)
 	base := randomTensor(r.rng, weights.F32, maxRows, total)
@@ -158,7 +158,7 @@ func (s suite) mlp(t *testing.T) {
 		{weights.Q4_K, weights.Q6_K, 256, 64, false}, {weights.BF16, weights.BF16, 64, 1536, true},
 	} {
 		t.Run(fmt.Sprintf("%s+%s/%d to %d", c.gate, c.up, c.in, c.out), func(t *testing.T) {
-			r := newRig(t, s.open, s.config(), uint64(i))
+			r := newRig(t, s, s.config(), uint64(i))
 			input := randomTensor(r.rng, weights.F32, maxRows, c.in)
 			spec, w, bias, _ := randomLinear(r.rng, c.in, []weights.DType{c.gate, c.up}, []int{c.out, c.out}, []bool{c.biased, c.biased})
 			spec.Gated = true
@@ -186,7 +186,7 @@ func (s suite) logits(t *testing.T) {
 	for i, d := range tableDTypes {
 		t.Run(d.String(), func(t *testing.T) {
 			const cols, eps = 256, 1e-5
-			r := newRig(t, s.open, s.config(), uint64(i))
+			r := newRig(t, s, s.config(), uint64(i))
 			table, norm := randomTensor(r.rng, d, 131, cols), randomTensor(r.rng, weights.F32, cols)
 			x, w := r.buffer(cols), r.linear(table)
 			v, err := r.NewVector(norm)

@@ -93,7 +93,7 @@ func (r *sequenceRig) chunked(h *history, size int) {
 	for at := 0; at < len(h.ids); at += size {
 		chunk := h.ids[at:min(at+size, len(h.ids))]
 		for i, row := range step(r.T, d, Part{Seq: s, Tokens: chunk, Want: len(chunk)})[0].Logits {
-			same(r.T, row, h.alone[at+i], "chunks of %d, position %d", size, at+i)
+			alike(r.T, r.variant, r.tol, row, h.alone[at+i], "chunks of %d, position %d", size, at+i)
 		}
 	}
 }
@@ -122,7 +122,7 @@ func (r *sequenceRig) together(all []*history) {
 		}
 		for j, got := range step(r.T, d, parts...) {
 			for k, row := range got.Logits {
-				same(r.T, row, all[which[j]].alone[from[j]+k], "together, round %d, position %d", round, from[j]+k)
+				alike(r.T, r.variant, r.tol, row, all[which[j]].alone[from[j]+k], "together, round %d, position %d", round, from[j]+k)
 			}
 		}
 	}
@@ -183,5 +183,5 @@ func (r *sequenceRig) longContext() {
 	d, seq := r.driver(2), &Sequence{}
 	prefill(d, seq, length-1, 333)
 	got := step(r.T, d, Part{Seq: seq, Tokens: ids[length-1:], Want: 1})[0].Logits[0]
-	same(r.T, got, whole, "decode at %d", length-1)
+	alike(r.T, r.variant, r.tol, got, whole, "decode at %d", length-1)
 }

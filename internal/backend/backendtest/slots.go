@@ -16,7 +16,7 @@ import (
 // successor is a permutation of it, and every row feeds the last one sampled.
 func (s suite) slots(t *testing.T) {
 	const vocab = 96
-	r := newRig(t, s.open, s.config(), 1)
+	r := newRig(t, s, s.config(), 1)
 	next := r.rng.Perm(vocab)
 	identity, successor := make([]float32, vocab*vocab), make([]float32, vocab*vocab)
 	ones := make([]float32, vocab)
@@ -71,7 +71,7 @@ func (s suite) sampling(t *testing.T) {
 	const vocab, cols = 131, 64
 	cfg := s.config()
 	cfg.MaxSeqs, cfg.Pages = 9, 18
-	r := newRig(t, s.open, cfg, 1)
+	r := newRig(t, s, cfg, 1)
 	table, norm := randomTensor(r.rng, weights.F32, vocab, cols), make([]float32, cols)
 	for i := range norm {
 		norm[i] = 0.4
@@ -177,7 +177,7 @@ func samplingSlots(rng *rand.Rand) []backend.Slot {
 // allows nothing likewise; the backend goes on.
 func (s suite) failingRow(t *testing.T) {
 	const vocab, cols = 64, 32
-	r := newRig(t, s.open, s.config(), 1)
+	r := newRig(t, s, s.config(), 1)
 	table := randomTensor(r.rng, weights.F32, vocab, cols).Float32()
 	for i := range cols {
 		table[3*cols+i] = float32(math.NaN())

@@ -15,6 +15,12 @@ type Tolerances struct {
 	Dense     float64 // matrices of F32, F16, BF16
 	Quantised float64 // matrices of block formats
 	Attention float64
+
+	// BatchVariant: a token's row may have other bits in another batch (other
+	// kernels for other numbers of rows), within the tolerance.
+	BatchVariant bool
+	// Thin takes one case in so many where there are many; 0: all.
+	Thin int
 }
 
 // Float32 is what a backend must keep that computes in float32.
@@ -54,6 +60,8 @@ type suite struct {
 	open Open
 	tol  Tolerances
 }
+
+func (s suite) thin() int { return max(thin, s.tol.Thin) }
 
 // config sizes a backend for row-wise ops.
 func (s suite) config() backend.Config {

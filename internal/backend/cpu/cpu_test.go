@@ -39,7 +39,7 @@ func TestTinyReasonerIsCloseInDefaultDtype(t *testing.T) {
 
 func TestRandomModelsMatchTransformers(t *testing.T) {
 	eachISA(t, func(t *testing.T, open backendtest.Open) {
-		backendtest.Models(t, open, "../../../testdata/models", true, 1e-4)
+		backendtest.Models(t, open, "../../../testdata/models", backendtest.ExactGoldens)
 	})
 }
 
