@@ -548,6 +548,19 @@ func TestBindingsBeyondTheInbox(t *testing.T) {
 	}
 }
 
+// Law: the device counts what it samples: min_tokens ends by itself, penalties grow.
+func TestDeviceCountsWhatItSamples(t *testing.T) {
+	r := newSamplingRig(t, 1, 4)
+	p := llm.SamplingParams{FrequencyPenalty: 0.15, MinTokens: 2, RepetitionPenalty: 1}
+	r.set(0, backend.Slot{Params: p, EOS: []int32{1}})
+	for pos := range int32(6) {
+		r.step([][]float32{{0, 5, 4.9, 4.8}}, []backend.Sample{{Pos: pos}}, make([]uint32, 1), 1)
+	}
+	if want := []int32{2, 3, 1, 1, 2, 1}; !slices.Equal(r.bound[0].Generated, want) || r.apart > 0 {
+		t.Errorf("sampled %v, want %v", r.bound[0].Generated, want)
+	}
+}
+
 // Law: samples that a kernel could not do safely are refused.
 func TestSamplesAreChecked(t *testing.T) {
 	r := newSamplingRig(t, 4, 40)
