@@ -1,0 +1,104 @@
+//go:build cuda && cgo && linux
+
+package gpucheck
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	driver "github.com/reasond/reasond/internal/cuda"
+)
+
+// suite is a test of another package, linked in by bundle.
+type suite struct {
+	name string
+	run  func(*testing.T)
+}
+
+var suites []suite
+
+// TestSuites runs what bundle has linked in.
+func TestSuites(t *testing.T) {
+	if len(suites) == 0 {
+		t.Skip("no suites are linked in: `make gpu-bundle` does")
+	}
+	for _, s := range suites {
+		t.Run(s.name, s.run)
+	}
+}
+
+// TestBandwidth, TestPrefill and TestServing measure; GPUCHECK_OUT is the folder
+// where their tables go as Markdown and JSON.
+func TestBandwidth(t *testing.T) { measure(t, "1-bandwidth", (*Rig).Bandwidth) }
+
+func TestPrefill(t *testing.T) { measure(t, "2-prefill", (*Rig).Prefill) }
+
+func TestServing(t *testing.T) {
+	measure(t, "3-serving", func(r *Rig) (*Table, error) {
+		copied, err := r.copySpeed()
+		if err != nil {
+			return nil, err
+		}
+		table, all, err := Serving(copied, r.sizes.tiny)
+		save(t, "3-serving.json", func() ([]byte, error) { return json.MarshalIndent(all, "", "  ") })
+		return table, err
+	})
+}
+
+var said sync.Once
+
+func measure(t *testing.T, name string, f func(*Rig) (*Table, error)) {
+	open(t)
+	r, err := NewRig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	said.Do(func() { save(t, "machine.txt", func() ([]byte, error) { return []byte(r.Machine() + "\n"), nil }) })
+	table, err := f(r)
+	if table != nil {
+		t.Log("\n" + table.Markdown())
+		save(t, name+".md", func() ([]byte, error) { return []byte(table.Markdown()), nil })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(table.Rows) == 0 {
+		t.Error("nothing was measured")
+	}
+}
+
+func save(t *testing.T, name string, content func() ([]byte, error)) {
+	folder := os.Getenv("GPUCHECK_OUT")
+	if folder == "" {
+		return
+	}
+	data, err := content()
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, name), data, 0o644)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// open loads the driver that REASOND_CUDA_DRIVER names, else the emulated one.
+func open(t *testing.T) {
+	path := os.Getenv("REASOND_CUDA_DRIVER")
+	if path == "" {
+		path, _ = filepath.Abs("../../kernels/emu/lib/libfakecuda.so")
+		if _, err := os.Stat(path); err != nil {
+			t.Skip("no driver: run `make emu`, or set REASOND_CUDA_DRIVER")
+		}
+	}
+	if err := driver.Open(path); err != nil {
+		t.Fatal(err)
+	}
+}
