@@ -125,9 +125,13 @@ static int describe(reasond_blas *b, reasond_blas_plan *p, int64_t m, int64_t n,
 static int choose(reasond_blas *b, reasond_blas_plan *p, void *pref, size_t workspace,
                   reasond_blas_failure *failure)
 {
+	const uint32_t alignment = 16;
 	int found = 0;
-	TRY("cublasLtMatmulPreferenceSetAttribute",
+	TRY("cublasLtMatmulPreferenceSetAttribute(MAX_WORKSPACE_BYTES)",
 	    b->pref_set(pref, BLAS_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace));
+	for (int matrix = 0; matrix < 4; matrix++)
+		TRY("cublasLtMatmulPreferenceSetAttribute(MIN_ALIGNMENT)",
+		    b->pref_set(pref, BLAS_PREF_MIN_ALIGNMENT_A_BYTES + matrix, &alignment, sizeof alignment));
 	TRY("cublasLtMatmulAlgoGetHeuristic", b->heuristic(b->handle, p->desc, p->w, p->x, p->y, p->y,
 	                                                   pref, 1, &p->best, &found));
 	TRY("cublasLtMatmulAlgoGetHeuristic",

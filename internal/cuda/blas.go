@@ -105,7 +105,7 @@ func (b *BLAS) Plan(mul MatMul) (*Plan, error) {
 func (p *Plan) Workspace() int64 { return int64(C.reasond_blas_plan_workspace(p.p)) }
 
 // Enqueue enqueues the multiplication on s; it can be captured. bias is used where
-// MatMul.Bias says so. beta is 0 or 1. workspace has space bytes, at least
+// MatMul.Bias says so. beta is 0 or 1. All addresses are multiples of 16. workspace has space bytes, at least
 // Workspace, and is used until the multiplication is done.
 func (p *Plan) Enqueue(s *Stream, x, w, y, bias Ptr, beta float32, workspace Ptr, space int64) error {
 	code := C.reasond_blas_run(p.p, C.uint64_t(x), C.uint64_t(w), C.uint64_t(y), C.uint64_t(bias),

@@ -43,6 +43,7 @@ enum {
 	BLAS_EPILOGUE_BIAS = 4,
 
 	BLAS_PREF_MAX_WORKSPACE_BYTES = 1,
+	BLAS_PREF_MIN_ALIGNMENT_A_BYTES = 5, // and 6, 7, 8 for B, C and D
 	BLAS_NOT_SUPPORTED = 15,
 };
 
@@ -78,7 +79,7 @@ void reasond_blas_free(reasond_blas *b);
 size_t reasond_blas_version(const reasond_blas *b);
 
 // reasond_blas_plan_new asks for the best algorithm that needs at most so many
-// bytes of workspace. Strides are in elements.
+// bytes of workspace and addresses that are multiples of 16. Strides are in elements.
 reasond_blas_plan *reasond_blas_plan_new(reasond_blas *b, int64_t m, int64_t n, int64_t k,
                                          int64_t x_stride, int64_t y_stride, int y_type, int bias,
                                          size_t workspace, reasond_blas_failure *failure);

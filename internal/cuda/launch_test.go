@@ -198,6 +198,7 @@ func TestACaptureThatFailsLeavesTheStreamUsable(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "not pinned") {
 		t.Errorf("a captured copy to Go's memory: %v", err)
 	}
+	ok(t, c.s.CopyIn(c.out.Ptr, make([]byte, 4*sumCols))) // any memory, for it does not capture
 	ok(t, c.s.Launch(l))
 	c.expect(t, 1)
 }

@@ -107,7 +107,13 @@ func (m *Module) Function(name string) (Function, error) {
 	if err != nil {
 		return Function{}, m.device.check("cuModuleGetFunction("+name+")", err)
 	}
-	f := Function{&function{device: m.device, name: name, raw: *(*C.CUfunction)(unsafe.Pointer(&found))}}
+	// Drivers load kernels at their first launch, which may be within a capture.
+	// Those before CUDA 12.4 lack the call that does it ahead.
+	raw := *(*C.CUfunction)(unsafe.Pointer(&found))
+	if code := C.cuFuncLoad(raw); code != C.CUDA_SUCCESS && code != C.CUDA_ERROR_NOT_FOUND {
+		return Function{}, m.device.note(failed("cuFuncLoad("+name+")", code))
+	}
+	f := Function{&function{device: m.device, name: name, raw: raw}}
 	m.functions[name] = f
 	return f, nil
 }

@@ -159,6 +159,7 @@ API int cublasLtMatrixLayoutDestroy(Layout* layout) { return delete layout, SUCC
 API int cublasLtMatmulPreferenceCreate(size_t** preference) { return *preference = new size_t(0), SUCCESS; }
 API int cublasLtMatmulPreferenceDestroy(size_t* preference) { return delete preference, SUCCESS; }
 API int cublasLtMatmulPreferenceSetAttribute(size_t* preference, int attribute, const void* value, size_t size) {
+	if (attribute >= 5 && attribute <= 8) return size == sizeof(uint32_t) ? SUCCESS : INVALID_VALUE; // the matrices' alignment
 	if (attribute != 1) return NOT_SUPPORTED; // the most workspace
 	if (size != sizeof *preference) return INVALID_VALUE;
 	return memcpy(preference, value, size), SUCCESS;
