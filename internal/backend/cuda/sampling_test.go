@@ -14,6 +14,7 @@ import (
 
 	"github.com/reasond/reasond/internal/backend"
 	driver "github.com/reasond/reasond/internal/cuda"
+	"github.com/reasond/reasond/internal/cuda/cudatest"
 	"github.com/reasond/reasond/internal/engine/sample"
 	"github.com/reasond/reasond/internal/llm"
 	kernels "github.com/reasond/reasond/kernels/cuda"
@@ -67,14 +68,7 @@ func newSamplingRig(t *testing.T, maxSeqs, vocab int) *samplingRig {
 // its thread's until the test ends.
 func openDevice(t *testing.T, cfg backend.Config) *Backend {
 	t.Helper()
-	path := os.Getenv("REASOND_CUDA_DRIVER")
-	if path == "" {
-		path = "../../../kernels/emu/lib/libfakecuda.so"
-		if _, err := os.Stat(path); err != nil {
-			t.Skip("no emulated driver: run `make emu`, or set REASOND_CUDA_DRIVER")
-		}
-	}
-	b, err := New(Options{Driver: path, BLAS: "none"}, cfg)
+	b, err := New(Options{Driver: cudatest.Driver(t), BLAS: "none"}, cfg)
 	must(t, err)
 	t.Cleanup(func() { must(t, b.Close()) })
 	must(t, b.enter())
@@ -284,21 +278,44 @@ func TestSamplingIsTheDefinitions(t *testing.T) {
 	for _, c := range []struct{ vocab, rounds, steps int }{
 		{1, 2, 2}, {5, 6, 4}, {33, 6, 4}, {128, 12, 5}, {1000, 12, 5}, {4097, 6, 3}, {9000, 4, 2},
 	} {
-		const slots = 8
-		rng := rand.New(rand.NewPCG(uint64(c.vocab), 7))
-		r := newSamplingRig(t, slots, c.vocab)
-		for range c.rounds {
-			for slot := range slots {
-				r.set(slot, randomSlot(rng, c.vocab))
-			}
-			for pos := range c.steps {
-				r.randomStep(rng, pos)
-			}
+		sampledAsDefined(t, c.vocab, c.rounds, c.steps)
+	}
+}
+
+func sampledAsDefined(t *testing.T, vocab, rounds, steps int) {
+	const slots = 8
+	rng := rand.New(rand.NewPCG(uint64(vocab), 7))
+	r := newSamplingRig(t, slots, vocab)
+	for range rounds {
+		for slot := range slots {
+			r.set(slot, randomSlot(rng, vocab))
 		}
-		t.Logf("vocabulary %d: %d draws, %d apart within %g", c.vocab, r.draws, r.apart, near)
-		if r.apart*500 > r.draws {
-			t.Errorf("vocabulary %d: %d of %d draws differ at a boundary", c.vocab, r.apart, r.draws)
+		for pos := range steps {
+			r.randomStep(rng, pos)
 		}
+	}
+	t.Logf("vocabulary %d: %d draws, %d apart within %g", vocab, r.draws, r.apart, near)
+	if r.apart*500 > r.draws {
+		t.Errorf("vocabulary %d: %d of %d draws differ at a boundary", vocab, r.apart, r.draws)
+	}
+}
+
+// Law: the order in which threads, warps and blocks run changes nothing.
+func TestSamplingInOtherThreadOrders(t *testing.T) {
+	openDevice(t, backend.Config{MaxRows: 1, MaxSeqs: 1, MaxContext: backend.PageTokens, Pages: 1})
+	if !cudatest.Present() {
+		t.Skip("the order of threads is chosen on the emulated driver alone")
+	}
+	own := cmp.Or(os.Getenv("EMU_ORDER"), "forward")
+	t.Cleanup(func() { must(t, cudatest.SetOrder(own)) })
+	for _, order := range []string{"reverse", "seed:1"} {
+		must(t, cudatest.SetOrder(order))
+		t.Run(order, func(t *testing.T) {
+			sampledAsDefined(t, 128, 4, 3)
+			sampledAsDefined(t, 3000, 3, 2)
+			t.Run("ties", TestTiesAreCutByID)
+			t.Run("bindings", TestBindingsBeyondTheInbox)
+		})
 	}
 }
 
@@ -385,6 +402,7 @@ func randomSlot(rng *rand.Rand, vocab int) backend.Slot {
 func TestBadRowsFailAlone(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	negative := math.Float32frombits(math.Float32bits(nan) | 1<<31)
+	r := newSamplingRig(t, 3, 3)
 	for _, c := range []struct {
 		name   string
 		logits []float32
@@ -406,7 +424,6 @@ func TestBadRowsFailAlone(t *testing.T) {
 			{}, {Temperature: 1, TopP: 1}, {Temperature: 1, TopP: 1, TopK: 2}, {Temperature: 1, TopP: 0.9}, {Temperature: 1e-300, TopP: 1},
 			{Temperature: 1, TopP: 1, Logprobs: true, TopLogprobs: 3}, {Temperature: 1, TopP: 1, PresencePenalty: 1},
 		} {
-			r := newSamplingRig(t, 3, 3)
 			good := []float32{0, 5, 1}
 			for slot := range 3 {
 				r.set(slot, backend.Slot{Params: p, Generated: []int32{0}})
