@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	driver "github.com/reasond/reasond/internal/cuda"
+	"github.com/reasond/reasond/internal/cuda/cudatest"
 )
 
 // suite is a test of another package, linked in by bundle.
@@ -51,8 +52,10 @@ func TestServing(t *testing.T) {
 var said sync.Once
 
 func measure(t *testing.T, name string, f func(*Rig) (*Table, error)) {
-	open(t)
-	r, err := NewRig()
+	if err := driver.Open(cudatest.Driver(t)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewRig(os.Getenv("REASOND_CUBLASLT"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,19 +89,5 @@ func save(t *testing.T, name string, content func() ([]byte, error)) {
 	}
 	if err != nil {
 		t.Error(err)
-	}
-}
-
-// open loads the driver that REASOND_CUDA_DRIVER names, else the emulated one.
-func open(t *testing.T) {
-	path := os.Getenv("REASOND_CUDA_DRIVER")
-	if path == "" {
-		path, _ = filepath.Abs("../../kernels/emu/lib/libfakecuda.so")
-		if _, err := os.Stat(path); err != nil {
-			t.Skip("no driver: run `make emu`, or set REASOND_CUDA_DRIVER")
-		}
-	}
-	if err := driver.Open(path); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -22,8 +22,9 @@ type Rig struct {
 	blas   *driver.BLAS // nil: none was found
 	sizes  sizes
 
-	taken  []kernels.Ptr
-	copies float64 // GB/s of a plain copy, once measured
+	library string // cuBLASLt's; empty: where it is usually found
+	taken   []kernels.Ptr
+	copies  float64 // GB/s of a plain copy, once measured
 }
 
 // sizes is how much a measurement takes; an emulated device gets little.
@@ -34,10 +35,11 @@ type sizes struct {
 	repeats int
 }
 
-// NewRig takes device 0. Close it on the same goroutine.
-func NewRig() (*Rig, error) {
+// NewRig takes device 0 of the driver that is open, and cuBLASLt from a path, or
+// where it is empty from where it is usually found. Close it on the same goroutine.
+func NewRig(blas string) (*Rig, error) {
 	runtime.LockOSThread()
-	r := &Rig{}
+	r := &Rig{library: blas}
 	err := r.open()
 	if err != nil {
 		runtime.UnlockOSThread()
@@ -60,7 +62,7 @@ func (r *Rig) open() (err error) {
 	if r.module, err = r.dev.Load(kernels.Image()); err != nil {
 		return err
 	}
-	r.blas, err = driver.OpenBLAS("")
+	r.blas, err = driver.OpenBLAS(r.library)
 	if errors.Is(err, driver.ErrNoBLAS) {
 		err = nil
 	}
