@@ -76,7 +76,8 @@ test-upstream: build test-tools models ## run in front of llama.cpp's server wit
 .PHONY: emu
 emu: ## build the emulator of CUDA: our kernels for the CPU behind a fake driver library
 	$(call need,c++,a C++ compiler builds the kernels)
-	@$(MAKE) --no-print-directory -C kernels/emu -j "$$(nproc)"
+	@mkdir -p kernels/emu/lib
+	@flock kernels/emu/lib $(MAKE) --no-print-directory -C kernels/emu -j "$$(nproc)"
 
 .PHONY: models
 models: ## fetch the real models that tests use into a cache outside the tree

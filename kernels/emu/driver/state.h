@@ -2,10 +2,10 @@
 // of their streams, and the objects behind the handles that the driver API gives.
 //
 // Work is put off until somebody waits for it: a result that is read without a
-// wait is the poison that was there before. With the orders "forward", "reverse"
-// and "seed:N" a device does the work of its streams oldest first, the awaited
-// stream first, or at random; events and the default stream's rules alone hold
-// streams together.
+// wait is the poison that was there before. Events and the default stream's rules
+// alone hold streams together: with the order "forward" a device does no more than
+// what is waited for needs, with "reverse" whatever is newest first, with "seed:N"
+// anything.
 //
 // One mutex guards everything here. It is not held while work runs.
 #pragma once

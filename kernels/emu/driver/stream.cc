@@ -68,14 +68,16 @@ static Stream* choose(Device& d) {
 		}
 	}
 	if (ready.empty()) return nullptr;
+	auto oldest = [](Stream* a, Stream* b) { return a->queue.front().order < b->queue.front().order; };
 	switch (state().order.kind) {
-	case emu::Order::forward:
-		return *std::min_element(ready.begin(), ready.end(), [](Stream* a, Stream* b) { return a->queue.front().order < b->queue.front().order; });
+	case emu::Order::forward: {
+		std::vector<Stream*> asked;
+		for (Stream* s : ready)
+			if (d.hurried || std::any_of(wanted.begin(), wanted.end(), [&](const Point& p) { return p.stream.get() == s; })) asked.push_back(s);
+		return asked.empty() ? nullptr : *std::min_element(asked.begin(), asked.end(), oldest);
+	}
 	case emu::Order::reverse:
-		if (!d.hurried)
-			for (Stream* s : ready)
-				if (std::any_of(wanted.begin(), wanted.end(), [&](const Point& p) { return p.stream.get() == s; })) return s;
-		return ready.back();
+		return *std::max_element(ready.begin(), ready.end(), oldest);
 	default:
 		d.random = d.random * 6364136223846793005ull + state().order.seed * 2 + 1;
 		return ready[(d.random >> 33) % ready.size()];
