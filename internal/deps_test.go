@@ -136,6 +136,7 @@ var mayImport = []struct {
 	{"internal/server", []string{"api", "internal/llm", "internal/pipeline", "internal/metrics"}},
 	{"internal/metrics", []string{"internal/llm", "internal/pipeline"}},
 	{"internal/remote", []string{"internal/llm"}},
+	{"internal/dispatch", []string{"internal/llm"}},
 	{"internal/engine", []string{"internal/engine", "internal/backend", "internal/model", "internal/llm", "internal/weights"}},
 	{"internal/engine/scripted", []string{"internal/llm"}},
 	{"internal/engine/sched", []string{"internal/engine/kv", "internal/llm"}},
