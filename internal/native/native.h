@@ -26,6 +26,18 @@ void native_buffer_free(native_buffer buffer);
 int32_t native_panic(const uint8_t *text, size_t len, native_buffer *out);
 int32_t native_grammar_version(native_buffer *out);
 
+// Grammars.
+int32_t native_trie_new(const uint8_t *data, const uint32_t *ends, const uint8_t *control, size_t count,
+	const uint32_t *eos, size_t eos_count, const void *tokenizer, void **handle, native_buffer *out);
+void native_trie_free(void *handle);
+int32_t native_grammar_new(const void *trie, uint8_t kind, const uint8_t *source, size_t len, void **handle,
+	native_buffer *out);
+int32_t native_matcher_new(const void *grammar, void **handle, native_buffer *out);
+void native_matcher_free(void *handle);
+int32_t native_matcher_mask(void *matcher, uint32_t *dst, size_t words, native_buffer *out);
+int32_t native_matcher_accept(void *matcher, const uint32_t *ids, size_t count, native_buffer *out);
+int32_t native_matcher_forced(void *matcher, native_buffer *out);
+
 // Tokenizers.
 int32_t native_tokenizer_new(const uint8_t *json, size_t len, void **handle, native_buffer *out);
 void native_tokenizer_free(void *handle);

@@ -43,13 +43,15 @@ pub fn with_budget<T>(budget: Budget, work: impl FnOnce() -> T) -> Result<T, Exh
     DEADLINE.set(Instant::now().checked_add(budget.time));
     EFFORT.set(0);
     FLOOR.set(stack_pointer().saturating_sub(budget.stack));
+    SPENT.set(None);
     ACTIVE.set(true);
     let outcome = panic::catch_unwind(AssertUnwindSafe(work));
     lift();
-    outcome.map_err(|payload| match payload.downcast::<Exhausted>() {
-        Ok(exhausted) => *exhausted,
-        Err(other) => panic::resume_unwind(other),
-    })
+    match (SPENT.take(), outcome) {
+        (Some(exhausted), _) => Err(exhausted), // also where the work caught the unwinding
+        (None, Ok(value)) => Ok(value),
+        (None, Err(other)) => panic::resume_unwind(other),
+    }
 }
 
 /// Ends the budget in force on this thread, if any: a panic being reported must
@@ -79,6 +81,8 @@ thread_local! {
     static ACTIVE: Cell<bool> = const { Cell::new(false) };
     static MEMORY: Cell<isize> = const { Cell::new(0) };
     static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// What ended the budget.
+    static SPENT: Cell<Option<Exhausted>> = const { Cell::new(None) };
     /// The address that the stack must not reach.
     static FLOOR: Cell<usize> = const { Cell::new(0) };
     /// Work since the clock was last read, in bytes or their like.
@@ -105,6 +109,7 @@ fn overdue(effort: usize) -> bool {
 fn unwind(spent: Exhausted) -> ! {
     // Unwinding allocates.
     lift();
+    SPENT.set(Some(spent));
     panic::resume_unwind(Box::new(spent))
 }
 

@@ -44,7 +44,7 @@ pub unsafe extern "C" fn native_tokenizer_free(handle: *mut c_void) {
     });
 }
 
-unsafe fn borrow_tokenizer<'a>(handle: *const c_void) -> Result<&'a Tokenizer, Failure> {
+pub(crate) unsafe fn borrow_tokenizer<'a>(handle: *const c_void) -> Result<&'a Tokenizer, Failure> {
     match handle.cast::<UnifiedTokenizer>().as_ref() {
         Some(UnifiedTokenizer::HuggingFace(tokenizer)) => Ok(tokenizer),
         Some(UnifiedTokenizer::Tiktoken(..)) => Err("not a tokenizer.json".into()),
