@@ -99,8 +99,13 @@ func combine(b Batch, w Work, p *Planner, out Buffer, partials, sinks Ptr, heads
 
 const prefillWarps = 4
 
-// wideRows is the rows of the matrix product in a wide tile.
-func wideRows(headDim int) int { return 64 }
+// wideRows is the rows of the matrix product in a wide tile: 16 a warp and set.
+func wideRows(headDim int) int {
+	if headDim < 32 || headDim > 128 {
+		return 16 * prefillWarps
+	}
+	return 2 * 16 * prefillWarps
+}
 
 // decodeWarps and decodeStages: each warp has a ring of stages of 16 tokens' K and V.
 func decodeWarps(headDim int) int {

@@ -36,8 +36,9 @@ type Planner struct {
 	Window int
 	// Split is the fewest tokens worth an item of their own, a multiple of PageTokens.
 	Split int
-	// Fixed cuts every tile each Split tokens, whatever else is in the batch, so
-	// that a row's result does not depend on its neighbours.
+	// Fixed cuts alike whatever else is in the batch, so that a row's result does
+	// not depend on its neighbours: rows that are their sequence's only one every
+	// fixedSplit tokens, others not at all.
 	Fixed bool
 
 	maxRows, maxSeqs, maxContext int
@@ -45,8 +46,8 @@ type Planner struct {
 }
 
 // Words of an item: first row, rows, first entry of the page table, tokens from
-// and to (from is a multiple of PageTokens), first partial slot or -1, and two
-// unused ones. Words of a merge: row, its first slot, slots between its splits,
+// and to (from is a multiple of PageTokens), first partial slot or -1, the rows
+// of its sequence, and an unused one. Words of a merge: row, its first slot, slots between its splits,
 // splits.
 const (
 	ItemWords  = 8
@@ -107,42 +108,43 @@ func (p *Planner) Capacity(rows int) Work {
 		if p.Wide == 0 {
 			tiles = min(rows, p.maxSeqs+rows/p.Narrow)
 		}
-		w.Narrow = p.cuts(tiles, tiles+ceilDiv(3*p.wave, 2))
-		w.Merges += p.Narrow * min(tiles, p.splitTiles(tiles, ceilDiv(3*p.wave, 2)))
+		cut := p.Narrow * min(tiles, ceilDiv(3*p.wave, 2)) // rows of tiles that are cut
+		w.Narrow = min(tiles+ceilDiv(3*p.wave, 2), tiles*ceilDiv(p.maxContext, p.Split))
+		if p.Fixed {
+			cut = min(tiles, p.maxSeqs)
+			w.Narrow = tiles + cut*(p.fixedSplits()-1)
+		}
+		w.Merges += cut
 	}
 	if p.Wide > 0 && rows > p.Narrow {
 		tiles := rows/p.Wide + min(p.maxSeqs, rows/(p.Narrow+1))
-		w.Wide = p.cuts(tiles, max(tiles, p.wave))
-		w.Merges += p.Wide * min(tiles, p.splitTiles(tiles, p.wave/2))
+		cut := p.Wide * min(tiles, p.wave/2)
+		w.Wide = min(max(tiles, p.wave), tiles*ceilDiv(p.maxContext, p.Split))
+		if p.Fixed {
+			cut = min(tiles, p.maxSeqs)
+			w.Wide = tiles + cut*(p.fixedSplits()-1)
+		}
+		w.Merges += cut
 	}
 	w.Merges = min(w.Merges, rows)
 	return w
 }
 
-// cuts is the most items of so many tiles: budget, or what Fixed makes of them.
-func (p *Planner) cuts(tiles, budget int) int {
-	if p.Fixed {
-		return tiles * ceilDiv(p.maxContext, p.Split)
-	}
-	return min(budget, tiles*ceilDiv(p.maxContext, p.Split))
-}
-
-// splitTiles is how many of the tiles can be cut.
-func (p *Planner) splitTiles(tiles, budget int) int {
-	if p.Fixed {
-		return tiles
-	}
-	return budget
-}
-
 // Slots is how many rows of partial results a step can leave.
 func (p *Planner) Slots() int {
-	w := p.Capacity(p.maxRows)
 	if p.Fixed {
-		return w.Narrow*p.Narrow + w.Wide*p.Wide
+		return p.maxSeqs * p.fixedSplits()
 	}
 	return 3*p.wave*p.Narrow + p.wave*p.Wide
 }
+
+// fixedSplit is how many tokens an item has at most where Fixed cuts: enough that
+// a row has 16 items at the most.
+func (p *Planner) fixedSplit() int {
+	return max(p.Split, ceilDiv(ceilDiv(p.maxContext, 16), PageTokens)*PageTokens)
+}
+
+func (p *Planner) fixedSplits() int { return ceilDiv(p.maxContext, p.fixedSplit()) }
 
 // PartialBytes is the scratch memory for partial results of heads of dim
 // elements: float32 [Slots][heads][dim] and then [Slots][heads][2], the largest
@@ -169,7 +171,7 @@ func (p *Planner) Plan(seqs, narrow, wide, merges []int32) Work {
 			if p.Window > 0 {
 				from = max(0, to-rows+1-p.Window) / PageTokens * PageTokens
 			}
-			into.add(item{first + int32(at), int32(rows), table, int32(from), int32(to), -1})
+			into.add(item{first + int32(at), int32(rows), table, int32(from), int32(to), -1, int32(count)})
 		}
 	}
 	m := merger{words: merges}
@@ -187,7 +189,7 @@ func (p *Planner) narrowBudget(tiles int) int {
 func flagOf(v bool) int { return int(flag(v)) }
 
 // item is what ItemWords hold.
-type item struct{ row, rows, table, from, to, slot int32 }
+type item struct{ row, rows, table, from, to, slot, count int32 }
 
 type list struct {
 	words []int32
@@ -200,12 +202,12 @@ func (l *list) add(i item) {
 }
 
 func (l *list) set(at int, i item) {
-	copy(l.words[at*ItemWords:][:ItemWords], []int32{i.row, i.rows, i.table, i.from, i.to, i.slot, 0, 0})
+	copy(l.words[at*ItemWords:][:ItemWords], []int32{i.row, i.rows, i.table, i.from, i.to, i.slot, i.count, 0})
 }
 
 func (l *list) at(at int) item {
 	w := l.words[at*ItemWords:]
-	return item{w[0], w[1], w[2], w[3], w[4], w[5]}
+	return item{w[0], w[1], w[2], w[3], w[4], w[5], w[6]}
 }
 
 // merger hands out slots and lists the rows to be merged.
@@ -217,14 +219,14 @@ type merger struct {
 // split cuts the longest tiles so that about as many items are left as the
 // budget has, and orders them longest first, which evens out the last wave.
 func (p *Planner) split(l *list, budget int, m *merger) {
-	size := p.Split
+	size := p.fixedSplit()
 	if !p.Fixed {
 		size = l.chunk(budget, p.Split)
 	}
 	for t, tiles := 0, l.n; t < tiles; t++ {
 		i := l.at(t)
 		splits := ceilDiv(int(i.to-i.from), size)
-		if splits < 2 {
+		if splits < 2 || p.Fixed && i.count > 1 {
 			continue
 		}
 		end := i.to

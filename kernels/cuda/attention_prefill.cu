@@ -1,6 +1,8 @@
-// Attention of wide items (attention_plan.go): up to 64 (token, head) pairs over a KV
-// head, FlashAttention-2's shape: 4 warps of 16 pairs share tiles of TOKENS tokens; K
-// and V are double-buffered, each asked for while the other is multiplied.
+// Attention of wide items (attention_plan.go): up to PAIRS (token, head) pairs over a
+// KV head, FlashAttention-2's shape: 4 warps of 16*SETS pairs share tiles of TOKENS
+// tokens; K and V are double-buffered, each asked for while the other is multiplied. A
+// fragment of K or V that is read serves all sets: with one, shared memory would be
+// what prompts wait for.
 //
 //   items     [wide][8]
 //   qkv       [rows][heads + 2*kv_heads][DIM]  bf16; q is read
@@ -9,11 +11,11 @@
 //   partials  see attention.cuh
 //   sinks     [heads] f32 or null
 //
-// Blocks: items along x; along y KV heads times the cuts of a group of more than 64.
-// Shared: queries [64][DIM], K and V [2][TOKENS][DIM] each.
+// Blocks: items along x; along y KV heads times the cuts of a group of more than PAIRS.
+// Shared: queries [PAIRS][DIM], K and V [2][TOKENS][DIM] each.
 #include "attention.cuh"
 
-constexpr int WARPS = 4, PAIRS = 16 * WARPS;
+constexpr int WARPS = 4;
 
 // load_tile asks for tokens first..first+TOKENS-1 of one KV head; those outside
 // lo..hi-1 read as zero. All of the block's threads call.
@@ -32,11 +34,11 @@ __device__ __forceinline__ void load_tile(bf16* tile, const bf16* cache, const i
 	}
 }
 
-template <int DIM, int TOKENS>
+template <int DIM, int TOKENS, int SETS>
 __device__ __forceinline__ void attention_prefill(const int* hdr, int count, const int* items, const int* pos, const int* pages,
                                                   const bf16* qkv, const bf16* k, const bf16* v, bf16* out, float* scratch, int slots,
                                                   const float* sinks, int heads, int kv_heads, int window, float scale) {
-	constexpr int CHUNKS = DIM / 8, TILE = TOKENS * DIM;
+	constexpr int CHUNKS = DIM / 8, TILE = TOKENS * DIM, PAIRS = 16 * SETS * WARPS;
 	DYN_SMEM(bf16, queries);
 	if (blockIdx.x >= unsigned(hdr[count])) return;
 	bf16 *keys = queries + PAIRS * DIM, *values = keys + 2 * TILE;
@@ -65,74 +67,92 @@ __device__ __forceinline__ void attention_prefill(const int* hdr, int count, con
 	ask(keys, k, 0); // the queries are of this group too
 	ask(values, v, 0);
 
-	Visible visible;
-	for (int i = 0; i < 2; i++) {
-		int m = 16 * warp + lane / 4 + 8 * i;
-		visible.lo[i] = visible.hi[i] = 0;
-		if (m < used) see(visible, i, pos[it.row + m / side], window, it);
-	}
+	auto pair_of = [&](int set, int i) { return 16 * (SETS * warp + set) + lane / 4 + 8 * i; };
 	int seen_from = max(it.from, window_start(pos[it.row + it.rows - 1], window)); // every row sees these: no mask
 	int seen_to = min(it.to, pos[it.row] + 1);
 
-	Softmax soft;
-	float sums[DIM / 8][4] = {};
+	Softmax soft[SETS];
+	float sums[SETS][DIM / 8][4] = {};
 	for (int i = 0; i < tiles; i++) {
 		int first = begin + i * TOKENS;
 		ask(keys, k, i + 1); // over the keys before the last, which all warps have multiplied: there was a barrier since
 		cp_async_wait<2>();
 		__syncthreads();
-		float s[TOKENS / 8][4] = {};
+		float s[SETS][TOKENS / 8][4] = {};
 #pragma unroll
 		for (int d = 0; d < DIM / 16; d++) {
-			uint32_t a[4], b[4];
-			load_query(a, queries, CHUNKS, 16 * warp, d);
+			uint32_t a[SETS][4], b[4];
+			for (int set = 0; set < SETS; set++) load_query(a[set], queries, CHUNKS, 16 * (SETS * warp + set), d);
 #pragma unroll
 			for (int n = 0; n < TOKENS / 16; n++) {
 				load_keys(b, keys + i % 2 * TILE, CHUNKS, 16 * n, d);
-				mma2(s[2 * n], s[2 * n + 1], a, b);
+				for (int set = 0; set < SETS; set++) mma2(s[set][2 * n], s[set][2 * n + 1], a[set], b);
 			}
 		}
 		ask(values, v, i + 1);
-		if (first < seen_from || first + TOKENS > seen_to) hide(s, visible, first);
-		soften(s, sums, soft, scale * LOG2E);
+		for (int set = 0; set < SETS; set++) {
+			if (first < seen_from || first + TOKENS > seen_to) {
+				Visible visible; // not kept over the loop: most tiles need none
+				for (int r = 0; r < 2; r++) {
+					int m = pair_of(set, r);
+					visible.lo[r] = visible.hi[r] = 0;
+					if (m < used) see(visible, r, pos[it.row + m / side], window, it);
+				}
+				hide(s[set], visible, first);
+			}
+			soften(s[set], sums[set], soft[set], scale * LOG2E);
+		}
 		cp_async_wait<2>();
 		__syncthreads();
-		weigh<DIM>(sums, s, values + i % 2 * TILE);
+#pragma unroll
+		for (int j = 0; j < TOKENS / 16; j++) {
+			uint32_t a[SETS][4], b[4];
+			for (int set = 0; set < SETS; set++) weights_fragment(a[set], s[set], j);
+#pragma unroll
+			for (int n = 0; n < DIM / 16; n++) {
+				load_values(b, values + i % 2 * TILE, CHUNKS, 16 * j, n);
+				for (int set = 0; set < SETS; set++) mma2(sums[set][2 * n], sums[set][2 * n + 1], a[set], b);
+			}
+		}
 	}
 
 	Partials partials = partials_at(scratch, slots, heads, DIM);
-	for (int i = 0; i < 2; i++) {
-		int m = 16 * warp + lane / 4 + 8 * i;
-		float sum = quad_sum(soft.sum[i]);
-		if (!is_used(m)) continue;
-		int head = kv_head * group + head_of(m);
-		if (it.slot < 0) {
-			float by = divisor(soft.top[i], sum, sinks, head);
-			bf16* to = out + (size_t(it.row + m / side) * heads + head) * DIM + 2 * (lane & 3);
+	for (int set = 0; set < SETS; set++) {
+		for (int i = 0; i < 2; i++) {
+			int m = pair_of(set, i);
+			float sum = quad_sum(soft[set].sum[i]);
+			if (!is_used(m)) continue;
+			int head = kv_head * group + head_of(m);
+			if (it.slot < 0) {
+				float by = divisor(soft[set].top[i], sum, sinks, head);
+				bf16* to = out + (size_t(it.row + m / side) * heads + head) * DIM + 2 * (lane & 3);
 #pragma unroll
-			for (int n = 0; n < DIM / 8; n++) *reinterpret_cast<uint32_t*>(to + 8 * n) = pack_bf16(sums[n][2 * i] * by, sums[n][2 * i + 1] * by);
-			continue;
+				for (int n = 0; n < DIM / 8; n++) {
+					*reinterpret_cast<uint32_t*>(to + 8 * n) = pack_bf16(sums[set][n][2 * i] * by, sums[set][n][2 * i + 1] * by);
+				}
+				continue;
+			}
+			size_t slot = size_t(it.slot + m / side) * heads + head;
+			if ((lane & 3) == 0) partials.stats[2 * slot] = soft[set].top[i], partials.stats[2 * slot + 1] = sum;
+			float* to = partials.sums + slot * DIM + 2 * (lane & 3);
+#pragma unroll
+			for (int n = 0; n < DIM / 8; n++) to[8 * n] = sums[set][n][2 * i], to[8 * n + 1] = sums[set][n][2 * i + 1];
 		}
-		size_t slot = size_t(it.slot + m / side) * heads + head;
-		if ((lane & 3) == 0) partials.stats[2 * slot] = soft.top[i], partials.stats[2 * slot + 1] = sum;
-		float* to = partials.sums + slot * DIM + 2 * (lane & 3);
-#pragma unroll
-		for (int n = 0; n < DIM / 8; n++) to[8 * n] = sums[n][2 * i], to[8 * n + 1] = sums[n][2 * i + 1];
 	}
 }
 
-#define ATTENTION_PREFILL(name, DIM, TOKENS) \
-	extern "C" __global__ void __launch_bounds__(32 * WARPS) \
+#define ATTENTION_PREFILL(name, DIM, TOKENS, SETS) \
+	extern "C" __global__ void __launch_bounds__(32 * WARPS, 2) \
 	name(const int* hdr, int count, const int* items, const int* pos, const int* pages, const bf16* qkv, const bf16* k, const bf16* v, \
 	     bf16* out, float* scratch, int slots, const float* sinks, int heads, int kv_heads, int window, float scale) { \
-		attention_prefill<DIM, TOKENS>(hdr, count, items, pos, pages, qkv, k, v, out, scratch, slots, sinks, heads, kv_heads, window, scale); \
+		attention_prefill<DIM, TOKENS, SETS>(hdr, count, items, pos, pages, qkv, k, v, out, scratch, slots, sinks, heads, kv_heads, window, scale); \
 	} \
 	EXPORT_KERNEL(name)
 
-ATTENTION_PREFILL(attention_prefill_16, 16, 64)
-ATTENTION_PREFILL(attention_prefill_32, 32, 64)
-ATTENTION_PREFILL(attention_prefill_64, 64, 64)
-ATTENTION_PREFILL(attention_prefill_80, 80, 64)
-ATTENTION_PREFILL(attention_prefill_96, 96, 64)
-ATTENTION_PREFILL(attention_prefill_128, 128, 64)
-ATTENTION_PREFILL(attention_prefill_256, 256, 32)
+ATTENTION_PREFILL(attention_prefill_16, 16, 64, 1)
+ATTENTION_PREFILL(attention_prefill_32, 32, 64, 2)
+ATTENTION_PREFILL(attention_prefill_64, 64, 64, 2)
+ATTENTION_PREFILL(attention_prefill_80, 80, 64, 2)
+ATTENTION_PREFILL(attention_prefill_96, 96, 64, 2)
+ATTENTION_PREFILL(attention_prefill_128, 128, 64, 2)
+ATTENTION_PREFILL(attention_prefill_256, 256, 32, 1)

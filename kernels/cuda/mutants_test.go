@@ -37,7 +37,7 @@ var mutants = []mutant{
 	{"a missing wait for keys", "attention_decode.cu", "attention_decode.cu",
 		"cp_async_wait<STAGES - 1>();", "cp_async_wait<STAGES>();", "TestAttention"},
 	{"a missing wait for values", "attention_prefill.cu", "attention_prefill.cu",
-		"cp_async_wait<2>();\n\t\t__syncthreads();\n\t\tweigh", "cp_async_wait<3>();\n\t\t__syncthreads();\n\t\tweigh", "TestAttention"},
+		"cp_async_wait<2>();\n\t\t__syncthreads();\n#pragma", "cp_async_wait<3>();\n\t\t__syncthreads();\n#pragma", "TestAttention"},
 	{"a read of slots that nobody wrote", "attention_prefill.cu", "attention_prefill.cu",
 		"bool valid = first + token >= lo && first + token < hi;", "bool valid = true;", "TestAttention"},
 	{"padding rows that are not left out", "rmsnorm.cu", "rmsnorm.cu",
