@@ -93,13 +93,19 @@ func TestABatchOfLaunchesRunsWholeAndInOrder(t *testing.T) {
 func TestAKernelGetsMoreSharedMemoryThanEveryKernelMayHave(t *testing.T) {
 	c := newSum(t)
 	bound := must(c.m.Bind(must(kernels.Add(c.batch, 1, c.out, c.x))(t)))(t)
-	for i, bytes := range []uint32{96 << 10, 64 << 10, 48 << 10} { // less after more must not shrink it
+	var most *cuda.Launches
+	for i, bytes := range []uint32{96 << 10, 64 << 10, 48 << 10} {
 		bound[0].Shared = bytes
 		l := must(cuda.NewLaunches(bound))(t)
+		defer l.Free()
 		ok(t, c.s.Launch(l))
 		c.expect(t, float32(i+1))
-		l.Free()
+		if i == 0 {
+			most = l
+		}
 	}
+	ok(t, c.s.Launch(most)) // asking for less takes nothing away
+	c.expect(t, 4)
 	bound[0].Shared = 16 << 20
 	_, err := cuda.NewLaunches(bound)
 	var e *cuda.Error
@@ -115,10 +121,10 @@ func TestErrorsNameTheCallAndTheCode(t *testing.T) {
 	if !errors.As(err, &e) || e.Call != "cuModuleGetFunction(no_such_kernel)" || e.Code != 500 || e.Name != "CUDA_ERROR_NOT_FOUND" || e.Text == "" {
 		t.Errorf("%v", err)
 	}
-	bound := must(c.m.Bind(must(kernels.Add(c.batch, 1, c.out, c.x))(t)))(t)
-	bad := bound[0]
-	bad.Block = [3]uint32{2048, 1, 1}
-	l := must(cuda.NewLaunches([]cuda.Bound{bound[0], bad, bound[0]}))(t)
+	add, cast := must(kernels.Add(c.batch, 1, c.out, c.x))(t), must(kernels.Cast(c.batch, 1, c.out, c.x))(t)
+	bound := must(c.m.Bind(cast, add, cast))(t)
+	bound[1].Block = [3]uint32{2048, 1, 1}
+	l := must(cuda.NewLaunches(bound))(t)
 	defer l.Free()
 	err = c.s.Launch(l)
 	if !errors.As(err, &e) || e.Call != "cuLaunchKernel(add_f32_f32)" || e.Code != 1 || e.Name != "CUDA_ERROR_INVALID_VALUE" {
@@ -226,8 +232,9 @@ func TestTheHotCallsAllocateNothing(t *testing.T) {
 }
 
 // A launch that reads what is nobody's loses the context; closing the device and
-// opening it anew gives a sound one.
+// opening it anew gives a sound one, even while another one has not let go of it.
 func TestAFaultIsStickyAndANewDeviceIsSound(t *testing.T) {
+	open(t, 0)
 	t.Run("lost", func(t *testing.T) {
 		c := newSum(t)
 		wild := c.x
