@@ -13,7 +13,7 @@ __device__ __forceinline__ void dequant(const uint8_t* data, const uint32_t* sid
 	Matrix m = {data, side, shift, side_stride, rows, cols};
 	if (step >= m.steps()) return;
 	typename F::Step v;
-	F::load(v, m, tile, step, lane);
+	load_step<F>(v, m, tile, step, lane);
 #pragma unroll
 	for (int s = 0; s < 4; s++) {
 		uint32_t a[4];

@@ -31,7 +31,7 @@ template <class F, class T> __device__ __forceinline__ void packed_row(T* out, c
 	int tile = row / 16, half = row / 8 % 2, lane = row % 8 * 4 + threadIdx.x % 4;
 	for (int step = threadIdx.x / 4; step < m.steps(); step += blockDim.x / 4) {
 		typename F::Step v;
-		F::load(v, m, tile, step, lane);
+		load_step<F>(v, m, tile, step, lane);
 #pragma unroll
 		for (int s = 0; s < 4; s++) {
 			uint32_t codes[4];

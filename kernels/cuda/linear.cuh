@@ -32,6 +32,9 @@ constexpr int linear_threads = 128;
 // for 64 tokens.
 template <int tokens> constexpr int chunk_columns = tokens >= 32 ? 256 : 8192 / tokens;
 
+// Whether a format's sums take those of the input.
+template <class F> constexpr bool needs_sums = F::minimum || F::shifted != 0.0f;
+
 __device__ __forceinline__ float gated(float g, float u, int kind, float alpha, float limit) {
 	if (kind == 1) return g / (1.0f + __expf(-g)) * u;
 	g = fminf(g, limit);
@@ -60,14 +63,13 @@ __device__ __forceinline__ float sum8(const uint4& v) {
 }
 
 // acc += a record's 16 rows times its 64 columns of the input, which begin at xs;
-// sums are those of the input's groups of 32.
+// sums has the sums of the input's groups of 32, a row of tokens each.
 template <class F, int tokens, int stride>
-__device__ __forceinline__ void multiply(float (&acc)[tokens / 8][4], const typename F::Step& v, const bf16* xs, const float* sums,
-                                         int sums_stride, int lane) {
+__device__ __forceinline__ void multiply(float (&acc)[tokens / 8][4], const typename F::Step& v, const bf16* xs, const float* sums, int lane) {
 #pragma unroll
 	for (int i = 0; i < 2; i++) { // 32 columns
 		uint32_t a[2][4];
-		for (int j = 0; j < 2; j++) F::fragment(a[j], v, 2 * i + j);
+		for (int j = 0; j < 2; j++) F::sum_fragment(a[j], v, 2 * i + j);
 		float d[2][2], o[2];
 		F::scale(d[0], o, v, F::group == 16 ? 2 * i : i);
 		if (F::group == 16) F::scale(d[1], o, v, 2 * i + 1);
@@ -87,6 +89,9 @@ __device__ __forceinline__ void multiply(float (&acc)[tokens / 8][4], const type
 				continue;
 			}
 			float part[4] = {};
+			float2 sum = make_float2(0.0f, 0.0f);
+			if (needs_sums<F>) sum = *reinterpret_cast<const float2*>(sums + i * tokens + 8 * n + lane % 4 * 2);
+			if (F::shifted != 0.0f) part[0] = part[2] = -F::shifted * sum.x, part[1] = part[3] = -F::shifted * sum.y;
 			mma_bf16_16816(part, a[0], b0);
 			if (F::group == 16) {
 				for (int c = 0; c < 4; c++) acc[n][c] += d[0][c / 2] * part[c], part[c] = 0.0f;
@@ -94,7 +99,7 @@ __device__ __forceinline__ void multiply(float (&acc)[tokens / 8][4], const type
 			mma_bf16_16816(part, a[1], b1);
 			for (int c = 0; c < 4; c++) acc[n][c] += d[F::group == 16][c / 2] * part[c];
 			if (F::minimum) {
-				for (int c = 0; c < 4; c++) acc[n][c] += o[c / 2] * sums[(8 * n + lane % 4 * 2 + c % 2) * sums_stride + i];
+				for (int c = 0; c < 4; c++) acc[n][c] += o[c / 2] * (c % 2 ? sum.y : sum.x);
 			}
 		}
 	}
@@ -112,7 +117,7 @@ template <class F, int tokens> __device__ __forceinline__ void linear(LINEAR_ARG
 	// 16 bytes of four lanes two.
 	constexpr int stride = chunk + (F::packed ? 8 : 32), groups = chunk / 32, vectors = tokens * chunk / 8 / linear_threads;
 	SHARED(bf16, xs, tokens * stride);
-	SHARED(float, sums, F::minimum ? tokens * groups : 1);
+	SHARED(float, sums, needs_sums<F> ? tokens * groups : 1);
 	SHARED(int, source, tokens);
 	SHARED(int, last, 1);
 	int lane = threadIdx.x % 32, warp = threadIdx.x / 32, z = blockIdx.z;
@@ -136,10 +141,11 @@ template <class F, int tokens> __device__ __forceinline__ void linear(LINEAR_ARG
 	int tile = blockIdx.x * 4 + warp, steps = m.steps(), step = blockIdx.y * slice, end = min(step + slice, steps);
 	bool works = tile * 16 < rows;
 	typename F::Step ahead[F::depth];
+	Place at_tile = F::place(m, tile, lane);
 	if (works) {
 #pragma unroll
 		for (int i = 0; i < F::depth; i++)
-			if (step + i < end) F::load(ahead[i], m, tile, step + i, lane);
+			if (step + i < end) F::load(ahead[i], at_tile, step + i);
 	}
 	float acc[tokens / 8][4] = {};
 	__syncthreads(); // source
@@ -158,11 +164,11 @@ template <class F, int tokens> __device__ __forceinline__ void linear(LINEAR_ARG
 			for (int j = 0; j < 4; j++) {
 				int e = (i + j) * linear_threads + threadIdx.x, token = e / (chunk / 8), k = e % (chunk / 8);
 				*reinterpret_cast<uint4*>(xs + token * stride + k * 8) = v[j];
-				if (F::minimum) {
+				if (needs_sums<F>) {
 					float s = sum8(v[j]);
 					s += __shfl_xor_sync(0xFFFFFFFFu, s, 1);
 					s += __shfl_xor_sync(0xFFFFFFFFu, s, 2);
-					if (k % 4 == 0) sums[token * groups + k / 4] = s;
+					if (k % 4 == 0) sums[k / 4 * tokens + token] = s;
 				}
 			}
 		}
@@ -173,9 +179,8 @@ template <class F, int tokens> __device__ __forceinline__ void linear(LINEAR_ARG
 				for (int i = 0; i < F::depth; i++) {
 					int s = step + c + i;
 					if (s >= end) break;
-					typename F::Step now = ahead[i];
-					if (s + F::depth < end) F::load(ahead[i], m, tile, s + F::depth, lane);
-					multiply<F, tokens, stride>(acc, now, xs + (c + i) * 64, sums + (c + i) * 2, groups, lane);
+					multiply<F, tokens, stride>(acc, ahead[i], xs + (c + i) * 64, sums + (c + i) * 2 * tokens, lane);
+					if (s + F::depth < end) F::load(ahead[i], at_tile, s + F::depth);
 				}
 			}
 		}
@@ -243,5 +248,5 @@ template <class F, int tokens> __device__ __forceinline__ void linear(LINEAR_ARG
 #define LINEAR_KERNELS(name, F) \
 	LINEAR_KERNEL(name, F, 8, 4) \
 	LINEAR_KERNEL(name, F, 16, 4) \
-	LINEAR_KERNEL(name, F, 32, 4) \
+	LINEAR_KERNEL(name, F, 32, 3) \
 	LINEAR_KERNEL(name, F, 64, 3)
