@@ -33,6 +33,8 @@ type hfConfig struct {
 	SlidingWindow         *int64       `json:"sliding_window"`
 	BOSTokenID            *int64       `json:"bos_token_id"`
 	EOSTokenID            []int64      `json:"eos_token_id"`
+
+	*hfMoE
 }
 
 // architectures names the Hugging Face class of a GGUF architecture. Another
@@ -42,6 +44,9 @@ var architectures = map[string]string{
 	"llama": "LlamaForCausalLM",
 	"qwen2": "Qwen2ForCausalLM",
 	"qwen3": "Qwen3ForCausalLM",
+
+	"qwen3moe": "Qwen3MoeForCausalLM",
+	"gpt-oss":  "GptOssForCausalLM",
 }
 
 // archPattern keeps the architecture, which prefixes keys in messages, to
@@ -84,6 +89,9 @@ func ggufConfig(f *gguf.File) (json.RawMessage, error) {
 		return nil, err
 	}
 	if err := c.rope(f, arch); err != nil {
+		return nil, err
+	}
+	if err := c.moe(f, arch); err != nil {
 		return nil, err
 	}
 	c.tokens(f)

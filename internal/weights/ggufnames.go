@@ -27,11 +27,22 @@ var ggufLayerNames = map[string]string{
 	"ffn_gate":    "mlp.gate_proj",
 	"ffn_up":      "mlp.up_proj",
 	"ffn_down":    "mlp.down_proj",
+
+	"ffn_gate_inp":  "mlp.gate",
+	"ffn_gate_exps": "mlp.experts.gate_proj",
+	"ffn_up_exps":   "mlp.experts.up_proj",
+	"ffn_down_exps": "mlp.experts.down_proj",
 }
 
-// hfName is the Hugging Face name of a GGUF tensor. A name outside the tables
-// stays as it is.
-func hfName(name string) string {
+// Where gpt-oss's layers differ.
+var gptOSSLayerNames = map[string]string{
+	"post_attention_norm": "post_attention_layernorm",
+	"ffn_gate_inp":        "mlp.router",
+}
+
+// hfName is the Hugging Face name of an architecture's GGUF tensor. A name
+// outside the tables stays as it is.
+func hfName(arch, name string) string {
 	dot := strings.LastIndexByte(name, '.')
 	if dot < 0 {
 		return name
@@ -48,6 +59,12 @@ func hfName(name string) string {
 		return name
 	}
 	layer, part, _ := strings.Cut(rest, ".")
+	if part == "attn_sinks" {
+		return "model.layers." + layer + ".self_attn.sinks"
+	}
+	if hf, ok := gptOSSLayerNames[part]; ok && arch == "gpt-oss" {
+		return "model.layers." + layer + "." + hf + suffix
+	}
 	if hf, ok := ggufLayerNames[part]; ok {
 		return "model.layers." + layer + "." + hf + suffix
 	}
@@ -66,7 +83,7 @@ func (m *Model) mapGGUF(f *gguf.File) error {
 	}
 	for _, t := range f.Tensors {
 		e := &entry{tensor: Tensor{DType: t.DType, Shape: t.Shape, Data: t.Data}}
-		name, permuted := hfName(t.Name), 0
+		name, permuted := hfName(arch, t.Name), 0
 		switch {
 		case strings.Contains(name, ".self_attn.q_proj."):
 			permuted = heads

@@ -17,6 +17,7 @@ type ropeScaling struct {
 	OriginalLength int64    `json:"original_max_position_embeddings,omitempty"`
 	BetaFast       *float32 `json:"beta_fast,omitempty"`
 	BetaSlow       *float32 `json:"beta_slow,omitempty"`
+	Truncate       *bool    `json:"truncate,omitempty"`
 }
 
 // rope reads the rotary embedding's base and scaling. Linear and YaRN are in

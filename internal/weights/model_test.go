@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -116,6 +118,33 @@ func TestGGUFComesOutAsItsFolder(t *testing.T) {
 	}
 	if ids, _ := json.Marshal(got["eos_token_id"]); string(ids) != "[2,5]" {
 		t.Errorf("end tokens %s, want eos and eot", ids)
+	}
+}
+
+// Mixtures of experts as the gguf package lays them out must come out as their
+// folders: names, shapes and numbers, and MXFP4 blocks to the byte.
+func TestGGUFExpertsComeOutAsTheirFolder(t *testing.T) {
+	for _, name := range []string{"qwen3-moe", "gpt-oss"} {
+		folder, file := open(t, models+name), open(t, models+name+".gguf")
+		if a, b := strings.Join(folder.Names(), " "), strings.Join(file.Names(), " "); a != b {
+			t.Fatalf("%s: names differ:\n%s\n%s", name, a, b)
+		}
+		for _, tensor := range folder.Names() {
+			a, _ := folder.Tensor(tensor)
+			b, _ := file.Tensor(tensor)
+			if !slices.Equal(a.Shape, b.Shape) || !slices.Equal(a.Float32(), b.Float32()) || a.DType == MXFP4 && !bytes.Equal(a.Data, b.Data) {
+				t.Errorf("%s: %s differs", name, tensor)
+			}
+		}
+		var want, got map[string]any
+		if json.Unmarshal(folder.Config, &want) != nil || json.Unmarshal(file.Config, &got) != nil {
+			t.Fatal("config is no JSON")
+		}
+		for _, key := range []string{"architectures", "num_local_experts", "num_experts_per_tok", "head_dim", "intermediate_size", "sliding_window"} {
+			if a, b := want[key], got[key]; !reflect.DeepEqual(a, b) {
+				t.Errorf("%s: %s is %v, config.json says %v", name, key, b, a)
+			}
+		}
 	}
 }
 

@@ -186,17 +186,21 @@ def rewrite_config(path):
 
 @torch.no_grad()
 def goldens(folder, seed, model=None):
+    """Write the goldens of prompts drawn by seed. Returns the smallest lead of a
+    greedy token, relative to the largest logit of its row."""
     if model is None:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
     model.eval()
     generator = torch.Generator().manual_seed(seed)
-    rows, prompts = [], []
+    rows, prompts, margin = [], [], 1.0
     for n in LENGTHS:
         ids = torch.randint(3, VOCAB, (1, n), generator=generator)
         out = model(ids, use_cache=True)
         rows.append(out.logits[0].float().numpy())
         generated = []
         for _ in range(STEPS):
+            first, second = out.logits[0, -1].topk(2)[0].tolist()
+            margin = min(margin, (first - second) / float(out.logits[0, -1].abs().max()))
             token = int(out.logits[0, -1].argmax())
             generated.append(token)
             out = model(torch.tensor([[token]]), past_key_values=out.past_key_values, use_cache=True)
@@ -208,7 +212,8 @@ def goldens(folder, seed, model=None):
     with open(folder / "golden.json", "w") as f:
         json.dump({"vocab": VOCAB, "prompts": prompts}, f)
         f.write("\n")
-    print(folder.name, "logits std", float(logits.std()), "max", float(abs(logits).max()))
+    print(folder.name, "logits std", float(logits.std()), "max", float(abs(logits).max()), "margin", margin)
+    return margin
 
 
 def permute(w, heads):
