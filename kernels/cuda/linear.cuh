@@ -10,13 +10,13 @@
 //	out  [tokens][out_cols] bf16, f32 or f32 +=, from column out_first + matrix*out_next,
 //	     `width` of them
 //
-// A block is four warps with a tile of 16 rows of W each. Along y blocks divide the
-// sum over columns: partial sums go through memory, and the last block of a tile
-// adds them up in their order. Along z are pieces of work, a matrix and some tokens:
-// matrix z % count and the (z/count)-th tokens of the batch, or, with a list of
-// items, what item z says: [1 + most][4] ints, expert, first slot, slots, 0; item 0
-// counts the others. Slot s reads row list[s] of x, or row s where there is no list,
-// and writes row s of out.
+// A block is four warps with a tile of 16 rows of W each; tiles are along z. Along y
+// blocks divide the sum over columns: partial sums go through memory, and the last
+// block of a tile adds them up in their order. Along x are pieces of work, a matrix
+// and some tokens, so that blocks that read the same weights run together: tokens
+// x % blocks of matrix x / blocks, or, with a list of items, what item x says:
+// [1 + most][4] ints, expert, first slot, slots, 0; item 0 counts the others. Slot s
+// reads row list[s] of x, or row s where there is no list, and writes row s of out.
 //
 // gate: 0 none; 1 silu(g)*u; 2 clamped swiglu (gpt-oss's model card): rows of gate and
 // up alternate by eight, so that a thread holds both.
@@ -120,15 +120,16 @@ template <class F, int tokens> __device__ __forceinline__ void linear(LINEAR_ARG
 	SHARED(float, sums, needs_sums<F> ? tokens * groups : 1);
 	SHARED(int, source, tokens);
 	SHARED(int, last, 1);
-	int lane = threadIdx.x % 32, warp = threadIdx.x / 32, z = blockIdx.z;
+	int lane = threadIdx.x % 32, warp = threadIdx.x / 32, piece = blockIdx.x;
 
 	int matrix, first, taken;
 	if (items) {
-		if (z >= items[0]) return;
-		const int* item = items + 4 * (1 + z);
+		if (piece >= items[0]) return;
+		const int* item = items + 4 * (1 + piece);
 		matrix = item[0], first = item[1], taken = item[2];
 	} else {
-		matrix = z % count, first = z / count * tokens, taken = min(hdr[0] - first, tokens);
+		int blocks = gridDim.x / count;
+		matrix = piece / blocks, first = piece % blocks * tokens, taken = min(hdr[0] - first, tokens);
 	}
 	if (taken <= 0) return;
 	int t = threadIdx.x;
@@ -138,7 +139,7 @@ template <class F, int tokens> __device__ __forceinline__ void linear(LINEAR_ARG
 	int x_from = x_offset + matrix * x_next;
 	bool aligned = x_from % 8 == 0 && x_cols % 8 == 0;
 
-	int tile = blockIdx.x * 4 + warp, steps = m.steps(), step = blockIdx.y * slice, end = min(step + slice, steps);
+	int tile = blockIdx.z * 4 + warp, steps = m.steps(), step = blockIdx.y * slice, end = min(step + slice, steps);
 	bool works = tile * 16 < rows;
 	typename F::Step ahead[F::depth];
 	Place at_tile = F::place(m, tile, lane);

@@ -25,9 +25,18 @@ const (
 )
 
 // SkinnyRows is up to how many rows Linear reads the weights once. Above, its
-// grid repeats for every 64 rows; a dense GEMM (Gemm after Dequant, or a BLAS) is
-// faster from a few times that on.
+// grid repeats for every 64 rows.
 const SkinnyRows = maxTokens
+
+// FusedRows is up to how many rows Linear and GatedLinear are the way to multiply
+// where no BLAS takes the weights as they are. Above, a dense product (Gemm, or a
+// BLAS, after Dequant) pays, though unpacking moves some five bytes a weight.
+func (w Weights) FusedRows() int {
+	if _, _, _, dense := w.Dense(); dense {
+		return SkinnyRows
+	}
+	return 2 * SkinnyRows
+}
 
 // Activation is the function of a gated matrix's outputs: Silu or ClampedSwiGLU
 // with its constants.
@@ -133,8 +142,8 @@ func (l linear) launches() ([]Launch, error) {
 	return launches, nil
 }
 
-// launch multiplies with one part. Blocks along x take 64 rows of it, along y a
-// slice of its columns, along z a piece of work: a matrix and some tokens.
+// launch multiplies with one part. Blocks along x take a piece of work, a matrix and
+// some tokens, along y a slice of its columns, along z 64 of its rows.
 func (l linear) launch(p Part) Launch {
 	tokens, pieces := tokenTile(l.rows), 0
 	var items, list Ptr
@@ -171,7 +180,7 @@ func (l linear) launch(p Part) Launch {
 	}
 	return Launch{
 		Kernel: fmt.Sprintf("linear_%v_%d", p.Format, tokens),
-		Grid:   [3]uint32{uint32(tiles), uint32(splits), uint32(pieces)},
+		Grid:   [3]uint32{uint32(pieces), uint32(splits), uint32(tiles)},
 		Block:  block1(linearThreads),
 		Args: []uint64{
 			uint64(l.batch.Header),

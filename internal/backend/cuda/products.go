@@ -85,7 +85,7 @@ func (b *Backend) goesDense(rows int, l *linear) bool {
 	if b.blas != nil && dense && stride == l.in {
 		return rows > blasRows
 	}
-	return rows > kernels.SkinnyRows
+	return rows > l.weights.FusedRows()
 }
 
 // denseRows is the rows of the row-major form: those of a gated matrix come in
