@@ -83,6 +83,25 @@ type Parser interface {
 	Close(dst []Segment) []Segment
 }
 
+// Stage says what the next byte of an answer is, as far as what came before
+// decides.
+type Stage uint8
+
+const (
+	Undecided   Stage = iota // a thought may open, or the answer begin; or a frame's header is not over
+	InReasoning              // reasoning, or the marker that ends it
+	InAnswer                 // content, or a tool call
+)
+
+func (s Stage) String() string { return [...]string{"undecided", "reasoning", "answer"}[s] }
+
+// Stager is a Parser that knows its stage. What is held back counts as the
+// beginning of a marker that does not come: the stage is that of its text.
+type Stager interface {
+	Parser
+	Stage() Stage
+}
+
 // Descriptor is a parser's entry in the registry.
 type Descriptor struct {
 	Name    string   // canonical, lower case, words joined by "-"
@@ -92,6 +111,9 @@ type Descriptor struct {
 	// Opens and Closes are the markers by which a prompt's last turn shows
 	// whether a reasoning block is open.
 	Opens, Closes []string
+	// End is what ends an open thought and begins the answer, as the model writes
+	// it; "" where the format has no such thing.
+	End string
 	// Tools is set where the machine emits tool segments itself. Each name
 	// begins a call, whose arguments follow it.
 	Tools bool

@@ -29,6 +29,7 @@ func cohere(name, text string, thinks func(reasoning.Start) bool, doc string, al
 	return &framing{
 		name: name, aliases: aliases, doc: doc,
 		opens: []string{"<|START_THINKING|>"}, closes: []string{"<|END_THINKING|>"},
+		ends:    "<|END_THINKING|><|START_" + text + "|>",
 		between: marks, body: marks, thinks: thinks,
 	}
 }

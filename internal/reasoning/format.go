@@ -91,6 +91,14 @@ func (f *format) closes() []string {
 	return all
 }
 
+// end closes the thought, and opens the answer where that has a tag.
+func (f *format) end() string {
+	if len(f.tags) == 0 {
+		return ""
+	}
+	return f.tags[0].close + f.answer.open
+}
+
 // registered lists the rows, for the tests.
 var registered []*format
 
@@ -117,7 +125,7 @@ func (f *format) descriptor() (reasoning.Descriptor, error) {
 	}
 	return reasoning.Descriptor{
 		Name: f.name, Aliases: f.aliases, Doc: f.doc, MaxHold: hold,
-		Opens: f.opens(), Closes: f.closes(), Blocks: f.blocks,
+		Opens: f.opens(), Closes: f.closes(), End: f.end(), Blocks: f.blocks,
 		New: func(s reasoning.Start) reasoning.Parser { return newTags(f, s) },
 	}, nil
 }

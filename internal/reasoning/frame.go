@@ -20,6 +20,7 @@ type framing struct {
 	doc     string
 
 	opens, closes []string // as in reasoning.Descriptor
+	ends          string   // Descriptor.End
 	// between are the markers between frames; header those that may stand in a
 	// header or end it; body those that end a frame of reasoning or content.
 	// In none of them does a marker begin another.
@@ -136,7 +137,7 @@ func registerFraming(f *framing) {
 	framings = append(framings, f)
 	reasoning.Register(reasoning.Descriptor{
 		Name: f.name, Aliases: f.aliases, Doc: f.doc, MaxHold: hold,
-		Opens: f.opens, Closes: f.closes, Tools: f.hasTools(), Arguments: f.arguments,
+		Opens: f.opens, Closes: f.closes, End: f.ends, Tools: f.hasTools(), Arguments: f.arguments,
 		New: func(s reasoning.Start) reasoning.Parser { return newFramed(f, s) },
 	})
 }

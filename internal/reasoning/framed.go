@@ -52,6 +52,17 @@ func newFramed(f *framing, s reasoning.Start) *framed {
 	return m
 }
 
+// Stage implements reasoning.Stager.
+func (m *framed) Stage() reasoning.Stage {
+	switch {
+	case m.inHeader || m.frame.kind == inBetween || m.frame.kind == inDropped:
+		return reasoning.Undecided
+	case m.frame.kind == inReasoning:
+		return reasoning.InReasoning
+	}
+	return reasoning.InAnswer
+}
+
 // Feed implements reasoning.Parser.
 func (m *framed) Feed(dst []reasoning.Segment, text string) []reasoning.Segment {
 	if text == "" {

@@ -14,6 +14,7 @@ func init() {
 		doc:    `"Here is my thought process:" … "Here is my response:" (Granite 3.2)`,
 		opens:  []string{"Here is my thought process:", "Here's my thought process:"},
 		closes: []string{"Here is my response:", "Here's my response:"},
+		ends:   "Here is my response:",
 		between: []mark{
 			{text: "Here is my thought process:", frame: thought}, {text: "Here's my thought process:", frame: thought},
 		},

@@ -42,6 +42,7 @@ func init() {
 		doc:    "Harmony channels: analysis, commentary, final, tool messages (gpt-oss)",
 		opens:  []string{"<|channel|>analysis<|message|>"},
 		closes: []string{"<|end|>", "<|return|>", "<|call|>"},
+		ends:   "<|end|><|start|>assistant<|channel|>final<|message|>",
 		first:  frame{kind: inBetween, marks: starts}, between: between,
 		header: with(
 			mark{text: "<|start|>", does: begin}, mark{text: "<|channel|>", does: extend},

@@ -15,6 +15,7 @@ func init() {
 		doc:     "<think>…</think><answer>…</answer>, each tag on a line of its own (Hunyuan-A13B)",
 		opens:   []string{"<think>"},
 		closes:  []string{"</think>", "<answer>"},
+		ends:    "\n</think>\n<answer>\n",
 		between: append([]mark{{text: "<think>", frame: thought, feed: true}}, answers...),
 		open:    thought, text: literal,
 	})

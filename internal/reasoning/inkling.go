@@ -22,6 +22,7 @@ func init() {
 		name: "inkling", aliases: []string{"tml"},
 		doc:   "<|content_thinking|>…<|end_message|>, <|content_text|>…<|end_message|> (Inkling)",
 		opens: []string{"<|content_thinking|>"}, closes: []string{"<|end_message|>"},
+		ends:    "<|end_message|><|message_model|><|content_text|>",
 		between: marks, header: marks, body: marks, echo: true,
 	})
 }

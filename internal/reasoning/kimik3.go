@@ -28,6 +28,7 @@ func init() {
 		name: "kimi-k3", aliases: []string{"kimik3"},
 		doc:   "<|open|>think<|sep|>…<|close|>think<|sep|>, response and tools likewise, unless thinking is switched off (Kimi K3)",
 		opens: []string{"<|open|>think<|sep|>"}, closes: []string{"<|close|>think<|sep|>"},
+		ends:    "<|close|>think<|sep|><|open|>response<|sep|>",
 		between: between, header: header, body: between,
 		head: kimiHead, inner: []frame{kimiCall, kimiTools},
 		thinks: unlessOff, arguments: kimiArguments,

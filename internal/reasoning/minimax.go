@@ -36,6 +36,9 @@ const prepended = "<think>"
 // before it. An answer without text stays without.
 type appendThink struct{ off int }
 
+// Stage implements reasoning.Stager.
+func (m *appendThink) Stage() reasoning.Stage { return reasoning.InAnswer }
+
 // Feed implements reasoning.Parser.
 func (m *appendThink) Feed(dst []reasoning.Segment, text string) []reasoning.Segment {
 	if text == "" {

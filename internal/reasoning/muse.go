@@ -28,6 +28,7 @@ func muse(name, doc string, nobody frame, aliases ...string) *framing {
 	return &framing{
 		name: name, aliases: aliases, doc: doc,
 		opens: []string{" to=self<|message|>"}, closes: []string{"<|eom|>", "<|eot|>"},
+		ends: "<|eom|><|start|>assistant to=user<|message|>",
 		between: with(mark{text: "assistant to=", does: maybe}, mark{text: "to=", does: maybe},
 			mark{text: "assistant<|message|>", does: end}, mark{text: "<|message|>", does: end}),
 		header:    with(mark{text: "<|message|>", does: end}, mark{text: `">`, does: end}),

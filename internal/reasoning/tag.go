@@ -93,6 +93,17 @@ func newTags(f *format, s reasoning.Start) *tags {
 	return m
 }
 
+// Stage implements reasoning.Stager.
+func (m *tags) Stage() reasoning.Stage {
+	switch m.state {
+	case before:
+		return reasoning.Undecided
+	case labelled, opening, thinking:
+		return reasoning.InReasoning
+	}
+	return reasoning.InAnswer
+}
+
 // begins adds to the bytes that markers begin with.
 func (m *tags) begins(marker string) {
 	if !strings.Contains(m.first, marker[:1]) {

@@ -70,6 +70,9 @@ func FromResponseTemplate(template []byte) (reasoning.Descriptor, error) {
 		}
 		if f.shown == fieldReasoning {
 			d.Opens, d.Closes = append(d.Opens, f.opens...), append(d.Closes, f.closes...)
+			if d.End == "" && len(f.closes) > 0 {
+				d.End = f.closes[0]
+			}
 		}
 	}
 	return d, nil

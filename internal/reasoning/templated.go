@@ -97,6 +97,17 @@ func (m *templated) enter(f *field, at int) {
 	}
 }
 
+// Stage implements reasoning.Stager.
+func (m *templated) Stage() reasoning.Stage {
+	switch {
+	case m.field == nil && !m.begun:
+		return reasoning.Undecided
+	case m.field != nil && m.field.shown == fieldReasoning:
+		return reasoning.InReasoning
+	}
+	return reasoning.InAnswer
+}
+
 // Feed implements reasoning.Parser.
 func (m *templated) Feed(dst []reasoning.Segment, text string) []reasoning.Segment {
 	if text == "" {
