@@ -59,6 +59,10 @@ build-cuda: native kernels ## build bin/reasond with CUDA; it runs with or witho
 	@mkdir -p bin
 	eval "$$(internal/cuda/toolkit.sh env)" && $(GO) build -tags cuda -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/reasond
 
+.PHONY: gpu-bundle
+gpu-bundle: native kernels ## put what a GPU machine needs to check the program into dist/gpu
+	@internal/gpucheck/bundle.sh
+
 .PHONY: test
 test: build test-tools models ## run every test, end-to-end ones included
 	@.ci/test
