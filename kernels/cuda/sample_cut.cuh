@@ -143,9 +143,7 @@ struct Cut {
 			found[0].mass = mass_before;
 		}
 		__syncthreads();
-		Place p = found[0];
-		__syncthreads();
-		return p;
+		return found[0]; // before it is written again there are barriers
 	}
 
 	// at cuts behind the want-th token, or behind the one by which the mass reaches
@@ -231,9 +229,7 @@ struct Cut {
 			found[0].mass = mass + w;
 		}
 		__syncthreads();
-		Last l = found[0];
-		__syncthreads();
-		return l;
+		return found[0]; // as in place
 	}
 };
 
