@@ -46,29 +46,7 @@ func (l *loader) checkShard(c *Config) error {
 	if l.shard.Rank < 0 || l.shard.Rank >= n {
 		return fmt.Errorf("rank %d of %d", l.shard.Rank, n)
 	}
-	type field struct {
-		name  string
-		value int
-	}
-	fields := []field{{"num_attention_heads", c.Heads}, {"vocab_size", c.Vocab}}
-	if c.Latent.Rank == 0 && c.KVHeads >= n {
-		fields = append(fields, field{"num_key_value_heads", c.KVHeads})
-	}
-	if c.MoE.Experts > 0 {
-		fields = append(fields, field{c.MoE.SizeKey, c.MoE.Intermediate})
-	}
-	if c.MoE.Experts == 0 || slices.Contains(c.MoE.Dense, true) {
-		fields = append(fields, field{"intermediate_size", c.Intermediate})
-	}
-	for _, f := range fields {
-		if f.value%n != 0 {
-			return fmt.Errorf("%s %d does not divide among %d ranks", f.name, f.value, n)
-		}
-	}
-	if c.Latent.Rank == 0 && c.KVHeads < n && n%c.KVHeads != 0 {
-		return fmt.Errorf("num_key_value_heads %d cannot be held in equal numbers by %d ranks", c.KVHeads, n)
-	}
-	return nil
+	return c.CheckRanks(n)
 }
 
 // tensor is the whole tensor of that name, its shape checked.

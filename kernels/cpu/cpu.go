@@ -123,6 +123,10 @@ func (m *Machine) alloc(bytes int) (unsafe.Pointer, error) {
 // Forward runs the program over the batch: one native call, no allocation.
 func (m *Machine) Forward() { C.rk_forward(m.c) }
 
+// ForwardOps is Forward for ops first to end-1 of the program, where something
+// happens between them that the machine knows nothing of.
+func (m *Machine) ForwardOps(first, end int) { C.rk_forward_ops(m.c, C.int(first), C.int(end)) }
+
 // CheckPool runs rounds of n empty chunks on the threads and returns how many
 // chunks ran.
 func (m *Machine) CheckPool(n, rounds int) int {

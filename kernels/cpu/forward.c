@@ -99,14 +99,16 @@ static double seconds(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void rk_forward(rk_machine *m) {
+void rk_forward(rk_machine *m) { rk_forward_ops(m, 0, m->nops); }
+
+void rk_forward_ops(rk_machine *m, int first, int end) {
   uint32_t mode = pool_float_mode();
-  if (m->batch.ncopies > 0) {
+  if (first == 0 && m->batch.ncopies > 0) {
     phase ph = {.m = m};
     pool_run(m->pool, op_copy_pages, &ph, m->kv_layers);
   }
   attention_blocks(m);
-  for (int i = 0; i < m->nops && m->batch.rows > 0; i++) {
+  for (int i = first; i < end && m->batch.rows > 0; i++) {
     phase ph = {.m = m, .op = &m->ops[i], .rows = m->batch.rows};
     double start = m->profile ? seconds() : 0;
     run_op(&ph);

@@ -139,6 +139,9 @@ int rk_machine_kv(rk_machine *m, int layers, int pages, int kv_heads, int dim, r
 int rk_machine_ready(rk_machine *m, const rk_op *ops, int n);
 // rk_forward copies the batch's pages, then runs the program over its rows.
 void rk_forward(rk_machine *m);
+// rk_forward_ops is rk_forward for ops first to end-1; the copies come with the
+// first op.
+void rk_forward_ops(rk_machine *m, int first, int end);
 // rk_profile adds up the seconds of each kind of op while it is on (an array of
 // RK_SILU_MUL+1 doubles); NULL: off.
 void rk_profile(rk_machine *m, double *seconds);

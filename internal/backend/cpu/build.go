@@ -20,6 +20,8 @@ type recorder struct {
 type recorded struct {
 	kernels.Op
 	out, x backend.Buffer
+	// between, in the place of an op, is done in Go between native calls.
+	between func() error
 }
 
 const noBuffer backend.Buffer = -1
@@ -34,10 +36,7 @@ func (b *Backend) Build(model func(backend.Program)) error {
 	if r.err != nil {
 		return r.err
 	}
-	var ops []kernels.Op
-	for _, op := range fuseNorms(r.ops) {
-		ops = append(ops, op.Op)
-	}
+	ops := b.divide(fuseNorms(r.ops))
 	if err := b.machine.Ready(ops); err != nil {
 		return err
 	}
@@ -94,8 +93,9 @@ func (r *recorder) fail(what string, h int) {
 // Embed implements backend.Program.
 func (r *recorder) Embed(out backend.Buffer, table backend.Linear) {
 	o, l := r.buffer(out), r.linear(table)
-	r.b.tokens = l.Out
+	r.b.tokens = l.rows()
 	r.add(recorded{Op: kernels.Op{Kind: kernels.Embed, Out: o, Linear: l.Linear}, out: out, x: noBuffer}, o.Cols == l.In && !l.gated)
+	r.onlyOwn(o, out, l)
 }
 
 // RMSNorm implements backend.Program.
@@ -165,18 +165,32 @@ func (r *recorder) Logits(x backend.Buffer, w backend.Vector, eps float32, head 
 	if b.vocab != 0 && r.err == nil {
 		r.err = errors.New("cpu: a program has one Logits op")
 	}
-	b.vocab = l.Out
+	b.vocab = l.rows()
 	out, err := b.machine.NewBuffer(b.cfg.MaxRows, max(l.Out, 1))
 	if err != nil && r.err == nil {
 		r.err = err
 	}
+	own := out
+	if b.vocab > l.Out {
+		if out, err = b.machine.NewBuffer(b.cfg.MaxRows, b.vocab); err != nil && r.err == nil {
+			r.err = err
+		}
+	}
 	b.logits, b.ld = out.Data, out.LD
-	op := kernels.Op{Kind: kernels.Logits, Out: out, X: in, Norm: v, Eps: eps, Linear: l.Linear}
+	op := kernels.Op{Kind: kernels.Logits, Out: own, X: in, Norm: v, Eps: eps, Linear: l.Linear}
 	r.add(recorded{Op: op, out: noBuffer, x: x}, in.Cols == l.In && len(v) == in.Cols && !l.gated)
+	if b.vocab > l.Out {
+		r.between(noBuffer, func() error { return b.gather(own, out, l.vocab.First) })
+	}
 }
 
-// AllReduce implements backend.Program: there is one rank.
-func (r *recorder) AllReduce(backend.Buffer) {}
+// AllReduce implements backend.Program: nothing unless NewGroup made the backend.
+func (r *recorder) AllReduce(x backend.Buffer) {
+	if b := r.b; b.group != nil {
+		buf := r.buffer(x)
+		r.between(x, func() error { return b.allReduce(buf) })
+	}
+}
 
 // fuseNorms moves an RMSNorm into the linear op right behind it, which
 // normalises as it prepares its input. If anything else reads the norm's

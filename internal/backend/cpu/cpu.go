@@ -37,6 +37,7 @@ type Backend struct {
 	arrays kernels.Batch // what batch's slices lie in
 	slots  *sample.Slots
 	row    func(int) []float32 // logitsRow, bound once
+	group  *group              // nil: one rank
 
 	weightBytes, fileBytes, kvBytes int64
 }

@@ -21,6 +21,7 @@ type linear struct {
 	// unfused: gate and up differ in format, so they are two plain matrices and
 	// their product is an op of its own.
 	unfused bool
+	vocab   backend.VocabPart
 }
 
 // out is the width of the op's result.
@@ -67,7 +68,7 @@ func (b *Backend) account(t weights.Tensor, packed int64) {
 
 // NewLinear implements backend.Backend. Data is read here and not kept.
 func (b *Backend) NewLinear(s backend.LinearSpec) (backend.Linear, error) {
-	if err := checkSpec(s); err != nil {
+	if err := b.checkSpec(s); err != nil {
 		return 0, fmt.Errorf("cpu: linear %q: %w", s.Name, err)
 	}
 	key, single := keyOf(s)
@@ -94,12 +95,15 @@ func keyOf(s backend.LinearSpec) (packKey, bool) {
 	return packKey{&p.Data[0], len(p.Data), p.Name, p.DType}, true
 }
 
-func checkSpec(s backend.LinearSpec) error {
+func (b *Backend) checkSpec(s backend.LinearSpec) error {
 	if len(s.Parts) == 0 || s.Bias != nil && len(s.Bias) != len(s.Parts) {
 		return fmt.Errorf("%d parts, %d biases", len(s.Parts), len(s.Bias))
 	}
 	if s.Gated && (len(s.Parts) != 2 || s.Parts[0].Rows() != s.Parts[1].Rows()) {
 		return errors.New("a gated linear has two parts of equal shape")
+	}
+	if v := s.Vocab; v.Total > 0 && (b.group == nil || len(s.Parts) != 1 || v.First < 0 || v.First+s.Parts[0].Rows() > v.Total) {
+		return fmt.Errorf("%d parts of a vocabulary of %d from %d on", len(s.Parts), v.Total, v.First)
 	}
 	for i, p := range s.Parts {
 		if len(p.Shape) != 2 || p.Rows() == 0 || p.Cols() == 0 || p.Cols() != s.Parts[0].Cols() || p.Elements() > math.MaxInt32*256 {
@@ -108,8 +112,8 @@ func checkSpec(s backend.LinearSpec) error {
 		if !p.DType.Valid() || p.Cols()%p.DType.BlockSize() != 0 || len(p.Data) != p.Rows()*p.RowBytes() {
 			return fmt.Errorf("part %q: %d bytes of %s for shape %v", p.Name, len(p.Data), p.DType, p.Shape)
 		}
-		if p.DType > weights.Q6_K || s.Vocab.Total > 0 {
-			return fmt.Errorf("part %q: %s with a vocabulary of %d: %w", p.Name, p.DType, s.Vocab.Total, errNotYet)
+		if p.DType > weights.Q6_K {
+			return fmt.Errorf("part %q: %s: %w", p.Name, p.DType, errNotYet)
 		}
 		if s.Bias == nil || len(s.Bias[i].Shape) == 0 {
 			continue
@@ -152,7 +156,7 @@ func (b *Backend) pack(s backend.LinearSpec) (*linear, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &linear{Linear: k, name: s.Name, gated: s.Gated, unfused: s.Gated && !fused}
+	l := &linear{Linear: k, name: s.Name, gated: s.Gated, unfused: s.Gated && !fused, vocab: s.Vocab}
 	for i, p := range s.Parts {
 		packPart(k, places[i], p)
 		b.account(p, 0)

@@ -50,7 +50,11 @@ func (b *Backend) Forward() error {
 		}
 	}
 	b.machine.SetCounts(t.Rows, len(t.Seqs), len(t.Copies), len(t.LogitRows))
-	b.machine.Forward()
+	if b.group == nil {
+		b.machine.Forward()
+	} else if err := b.forwardWithOthers(); err != nil {
+		return fmt.Errorf("cpu: %w", err)
+	}
 	b.rows = len(t.LogitRows)
 	return nil
 }

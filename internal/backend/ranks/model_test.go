@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/reasond/reasond/internal/backend"
+	"github.com/reasond/reasond/internal/backend/cpu"
 	"github.com/reasond/reasond/internal/backend/ranks"
 	"github.com/reasond/reasond/internal/backend/reference"
 	"github.com/reasond/reasond/internal/engine"
@@ -26,6 +27,9 @@ var makers = []struct {
 	{"reference",
 		func(c backend.Config) (backend.Backend, error) { return reference.New(c) },
 		func(c backend.Config, n int) ([]backend.Backend, error) { return backends(reference.NewGroup(c, n)) }},
+	{"cpu",
+		func(c backend.Config) (backend.Backend, error) { return cpu.New(c) },
+		func(c backend.Config, n int) ([]backend.Backend, error) { return backends(cpu.NewGroup(c, n)) }},
 }
 
 func backends[B backend.Backend](all []B, err error) ([]backend.Backend, error) {
