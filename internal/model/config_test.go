@@ -192,6 +192,40 @@ func TestParametersAreTheFilesTensors(t *testing.T) {
 	}
 }
 
+// Law: the sizes of published models come out as their authors state them:
+// parameters (gpt-oss model card, arXiv 2508.10925, table 1; Qwen3's card;
+// DeepSeek-V3, arXiv 2412.19437, without multi-token prediction) and bytes a
+// token of DeepSeek-V3's cache in bf16 (arXiv 2505.09343, table 1).
+func TestPublishedSizes(t *testing.T) {
+	for _, c := range []struct {
+		config     string
+		parameters float64 // billions
+		kv         int64   // bytes a token in bf16
+	}{
+		{`"architectures": ["GptOssForCausalLM"], "hidden_size": 2880, "intermediate_size": 2880, "num_hidden_layers": 24, "num_attention_heads": 64, "num_key_value_heads": 8,
+			"head_dim": 64, "vocab_size": 201088, "num_local_experts": 32, "num_experts_per_tok": 4, "sliding_window": 128`, 20.91, 24 * 2 * 8 * 64 * 2},
+		{`"architectures": ["GptOssForCausalLM"], "hidden_size": 2880, "intermediate_size": 2880, "num_hidden_layers": 36, "num_attention_heads": 64, "num_key_value_heads": 8,
+			"head_dim": 64, "vocab_size": 201088, "num_local_experts": 128, "num_experts_per_tok": 4, "sliding_window": 128`, 116.83, 36 * 2 * 8 * 64 * 2},
+		{`"architectures": ["Qwen3MoeForCausalLM"], "hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 48, "num_attention_heads": 32, "num_key_value_heads": 4,
+			"head_dim": 128, "vocab_size": 151936, "num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768`, 30.5, 48 * 2 * 4 * 128 * 2},
+		{`"architectures": ["DeepseekV3ForCausalLM"], "hidden_size": 7168, "intermediate_size": 18432, "num_hidden_layers": 61, "num_attention_heads": 128, "num_key_value_heads": 128,
+			"vocab_size": 129280, "n_routed_experts": 256, "n_shared_experts": 1, "num_experts_per_tok": 8, "moe_intermediate_size": 2048, "first_k_dense_replace": 3, "n_group": 8,
+			"topk_group": 4, "q_lora_rank": 1536, "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128`, 671, 70272},
+	} {
+		got, err := ParseConfig(edit(t, c.config))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if n := float64(got.Parameters()) / 1e9; math.Abs(n/c.parameters-1) > 0.002 {
+			t.Errorf("%s: %.2f billion parameters, the authors say %.2f", got.Architecture, n, c.parameters)
+		}
+		if n := got.KVBytesPerToken(2); n != c.kv {
+			t.Errorf("%s: %d bytes a token, want %d", got.Architecture, n, c.kv)
+		}
+	}
+}
+
 func randomModels(t *testing.T) []string {
 	t.Helper()
 	paths, err := filepath.Glob("../../testdata/models/*/config.json")

@@ -2,6 +2,7 @@ package weights
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -50,7 +51,7 @@ func (m *Model) expert(prefix string, e int, part string, t Tensor, raw []byte, 
 // splitPlain: each expert's bytes lie together and in order.
 func splitPlain(m *Model, prefix, part, name string) error {
 	t := m.tensors[name].tensor
-	if want := 3 - strings.Count(part, "bias"); len(t.Shape) != want || t.Shape[0] == 0 {
+	if want := 3 - strings.Count(part, "bias"); len(t.Shape) != want || slices.Contains(t.Shape, 0) {
 		return fmt.Errorf("tensor %.80q: shape %v is not that of experts", name, t.Shape)
 	}
 	delete(m.tensors, name)

@@ -176,6 +176,7 @@ func TestPackedWeightsThatDoNotFitAreRefused(t *testing.T) {
 		{"experts of another block", `null`, []Tensor{of(blocks.Name, U8, 2, 4, 1, 8), of("a.mlp.experts.gate_up_proj_scales", U8, 2, 4, 1)}, "gate_up_proj_blocks"},
 		{"an odd half", `null`, []Tensor{of(blocks.Name, U8, 2, 3, 1, 16), of("a.mlp.experts.gate_up_proj_scales", U8, 2, 3, 1)}, "gate and up"},
 		{"an odd half of floats", `null`, []Tensor{of("a.mlp.experts.gate_up_proj", BF16, 2, 3, 5)}, "gate and up"},
+		{"experts of nothing", `null`, []Tensor{of("a.mlp.experts.down_proj.weight", BF16, 1<<30, 0, 4)}, "down_proj.weight"},
 		{"a flat stack", `null`, []Tensor{of("a.mlp.experts.down_proj", BF16, 2, 3)}, "a.mlp.experts.down_proj"},
 		{"a stack and a part", `null`, []Tensor{of("a.mlp.experts.down_proj", BF16, 2, 3, 4), of("a.mlp.experts.1.down_proj.weight", BF16, 4, 3)}, "twice"},
 	} {
