@@ -147,6 +147,14 @@ func (c attentionCase) run(t *testing.T) cuda.Work {
 	p := newPaged(r, c.parts)
 	kv := cuda.KV{KVHeads: c.kv, HeadDim: c.dim}
 	keys, values := p.cache(c.kv, c.dim), p.cache(c.kv, c.dim)
+	for n, s := range c.parts { // what lies before every row's window may be gone
+		for pos := 0; c.window > 0 && pos < s.length-s.count+1-c.window; pos++ {
+			for h := range c.kv {
+				spoil(keys[p.at(n, pos, c.kv, h, c.dim):][:c.dim], 0)
+				spoil(values[p.at(n, pos, c.kv, h, c.dim):][:c.dim], 0)
+			}
+		}
+	}
 	kv.K, kv.V = r.elements(cuda.ElemBF16, keys), r.elements(cuda.ElemBF16, values)
 	cols := (c.heads + 2*c.kv) * c.dim
 	rows := spoil(r.normal(p.bucket*cols), p.rows*cols)
@@ -210,6 +218,7 @@ func attentionCases() []attentionCase {
 		{heads: 14, kv: 2, dim: 64, split: 32, sms: 16, sinks: true, parts: mixed},
 		{heads: 16, kv: 2, dim: 32, split: 32, sms: 16, window: 40, sinks: true, parts: decode},
 		{heads: 16, kv: 2, dim: 32, split: 32, sms: 16, window: 33, sinks: true, parts: mixed},
+		{heads: 4, kv: 2, dim: 32, window: 130, split: 32, sms: 4, parts: []part{{40, 300}, {1, 170}, {70, 210}}},
 		{heads: 4, kv: 2, dim: 64, window: 1, split: 32, sms: 8, parts: mixed},
 		{heads: 4, kv: 2, dim: 80, window: 5, split: 32, sms: 4, parts: mixed},
 		{heads: 2, kv: 1, dim: 96, split: 32, sms: 4, parts: decode},

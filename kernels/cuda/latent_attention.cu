@@ -111,8 +111,8 @@ latent_attention(const int* hdr, const int* items, const int* pos, const int* pa
 		}
 	}
 
-	// The sum of weights is divided among the warps' tokens.
-	__syncthreads();
+	// The sum of weights is divided among the warps' tokens. All have read the largest
+	// scores: there was a barrier since.
 	for (int r = 0; r < 2; r++) {
 		float sum = quad_sum(soft.sum[r]);
 		if ((lane & 3) == 0) tops[warp * PAIRS + lane / 4 + 8 * r] = sum;
