@@ -38,6 +38,6 @@ func (c *Config) CheckRanks(n int) error {
 func (c *Config) OfRank(n int) Config {
 	part := *c
 	part.Heads, part.KVHeads, part.Vocab = c.Heads/n, max(c.KVHeads/n, 1), c.Vocab/n
-	part.Intermediate, part.MoE.Intermediate = c.Intermediate/n, c.MoE.Intermediate/n
+	part.Intermediate, part.MoE.Intermediate, part.MoE.Shared = c.Intermediate/n, c.MoE.Intermediate/n, c.MoE.Shared/n
 	return part
 }
