@@ -33,6 +33,9 @@ func TestKernelsInOtherThreadOrders(t *testing.T) {
 				"RMSNorm": TestRMSNorm, "Elementwise": TestElementwise, "CopyPages": TestCopyPages,
 				"Embed": TestEmbedGivesTheTablesRowsInEveryFormat, "StoreKV": TestStoreKV,
 				"Attention": TestAttention, "LatentAttention": TestLatentAttention,
+				"Linear": TestLinearIsTheProductInEveryFormat, "Gated": TestGatedLinearJoinsGateAndUp, "Heads": TestHeadLinearMultipliesEachHead,
+				"Gemm": TestGemmIsTheProduct, "Dequant": TestDequantisedMatricesMultiplyAlike,
+				"Route": TestRoutersChooseAsTheMathematicsSays, "Experts": TestExpertsAreTheWeightedSumOfTheChosen,
 			} {
 				t.Run(name, test)
 			}
