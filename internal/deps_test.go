@@ -110,10 +110,10 @@ var onlyBy = []struct {
 	{module + "internal/config", []string{"internal/cli"}},
 	{module + "internal/native", []string{"internal/native", "internal/prompt", "internal/tokenizer", "internal/grammar"}},
 	{module + "internal/server", []string{"internal/cli"}},
-	{module + "internal/cuda", []string{"internal/backend/cuda", "internal/backend/ranks", "internal/bundle", "internal/cli", "internal/cuda"}},
+	{module + "internal/cuda", []string{"internal/backend/cuda", "internal/backend/ranks", "internal/bundle", "internal/cli", "internal/cuda", "internal/gpucheck"}},
 	{module + "internal/bundle", []string{"internal/cli", "api/reasond"}},
 	{module + "kernels/cpu", []string{"internal/backend/cpu"}},
-	{module + "kernels/cuda", []string{"internal/backend/cuda", "internal/cuda"}},
+	{module + "kernels/cuda", []string{"internal/backend/cuda", "internal/cuda", "internal/gpucheck"}},
 }
 
 // mayImport limits what a package and those below it import of this module; the
