@@ -193,9 +193,27 @@ func roundBF16(v float32) uint16 {
 	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
 }
 
-// place is where the element (row f of a tile, column k of a step) lies in a
-// record's codes: in lane (f%8)*4 + k%8/2 of mma.m16n8k16's A fragment of step
-// k/16, register p = f/8 + 2*(k%16/8), half h = k%2.
+// packTile writes a tile's records.
+func packTile(f Format, dst []byte, rows []row, in int) {
+	record, scales := f.record(), formats[f].scales
+	codes := make([]byte, ceilDiv(in, stepCols)*stepCols)
+	for j, r := range rows {
+		if r.t == nil {
+			continue
+		}
+		data := r.t.Data[r.i*r.t.RowBytes() : (r.i+1)*r.t.RowBytes()]
+		unpackers[f](codes[:in], data)
+		for at := 0; at < in; at += stepCols {
+			to := dst[at/stepCols*record:][:record]
+			packCodes(to[:formats[f].codes], (*[stepCols]byte)(codes[at:]), j)
+			packScales(f, to[formats[f].codes+j*scales:][:scales], data, at, min(stepCols, in-at))
+		}
+	}
+}
+
+// packCodes puts the 64 codes of row j of a tile into a record. Column k is with
+// lane j%8*4 + k%8/2, in the A fragment of step k/16 of mma.m16n8k16, register
+// p = j/8 + 2*(k%16/8), half h = k%2.
 //
 //	4 bits  word step of the lane's 16 bytes, nibble p + 4h: one shift and mask
 //	        leave a register's two codes in the low bits of its halves
@@ -203,57 +221,37 @@ func roundBF16(v float32) uint16 {
 //	+2 bits two words of the lane at 512, word step/2, bits 8*(step%2) + 2p + 16h
 //	8 bits  16 bytes of the lane at 512*(step/2), word 2*(step%2) + p/2, byte
 //	        p%2 + 2h: registers lie in the even and the odd bytes
-type place struct {
-	nibble, bit, pair, byte uint16 // offsets
-	nibbleShift             uint8
-	bitShift, pairShift     uint8
-}
-
-var places = func() (t [tileRows][stepCols]place) {
-	for f := range t {
-		for k := range t[f] {
-			lane, step, p, h := f%8*4+k%8/2, k/16, f/8+2*(k%16/8), k%2
-			bit, pair := 4*step+p+16*h, 8*(step%2)+2*p+16*h
-			t[f][k] = place{
-				nibble: uint16(lane*16 + step*4 + p/2 + 2*h), nibbleShift: uint8(p % 2 * 4),
-				bit: uint16(512 + lane*4 + bit/8), bitShift: uint8(bit % 8),
-				pair: uint16(512 + lane*8 + step/2*4 + pair/8), pairShift: uint8(pair % 8),
-				byte: uint16(step/2*512 + lane*16 + step%2*8 + p/2*4 + p%2 + 2*h),
+//
+// A lane has four of a row's codes in a step: registers j/8 and j/8+2.
+func packCodes(record []byte, codes *[stepCols]byte, j int) {
+	half := j / 8
+	for t := range 4 {
+		lane := j%8*4 + t
+		var bits uint32
+		var pairs [2]uint32
+		for step := range 4 {
+			k := 16*step + 2*t
+			a, b, c, d := uint32(codes[k]), uint32(codes[k+1]), uint32(codes[k+8]), uint32(codes[k+9])
+			if len(record) == 1024 {
+				at := record[step/2*512+lane*16+step%2*8+half:][:7]
+				at[0], at[2], at[4], at[6] = byte(a), byte(b), byte(c), byte(d)
+				continue
 			}
+			at := record[lane*16+step*4:]
+			low := a&15 | b&15<<16 | c&15<<8 | d&15<<24
+			binary.LittleEndian.PutUint32(at, binary.LittleEndian.Uint32(at)|low<<(4*half))
+			a, b, c, d = a>>4, b>>4, c>>4, d>>4
+			bits |= (a | b<<16 | c<<2 | d<<18) << (4*step + half)
+			pairs[step/2] |= (a | b<<16 | c<<4 | d<<20) << (8*(step%2) + 2*half)
 		}
-	}
-	return t
-}()
-
-// packTile writes a tile's records.
-func packTile(f Format, dst []byte, rows []row, in int) {
-	record, scales := f.record(), formats[f].scales
-	codes := make([]byte, in)
-	for j, r := range rows {
-		if r.t == nil {
-			continue
-		}
-		data := r.t.Data[r.i*r.t.RowBytes() : (r.i+1)*r.t.RowBytes()]
-		unpackers[f](codes, data)
-		for at := 0; at < in; at += stepCols {
-			to := dst[at/stepCols*record:][:record]
-			part := codes[at:min(at+stepCols, in)]
-			put := to[formats[f].codes+j*scales:][:scales]
-			for k, code := range part {
-				switch p := &places[j][k]; formats[f].codes {
-				case 1024:
-					to[p.byte] = code
-				case 768:
-					to[p.nibble] |= code & 15 << p.nibbleShift
-					to[p.pair] |= code >> 4 << p.pairShift
-				case 640:
-					to[p.nibble] |= code & 15 << p.nibbleShift
-					to[p.bit] |= code >> 4 << p.bitShift
-				case 512:
-					to[p.nibble] |= code << p.nibbleShift
-				}
-			}
-			packScales(f, put, data, at, min(stepCols, in-at))
+		switch len(record) {
+		case 640:
+			at := record[512+lane*4:]
+			binary.LittleEndian.PutUint32(at, binary.LittleEndian.Uint32(at)|bits)
+		case 768:
+			at := record[512+lane*8:]
+			binary.LittleEndian.PutUint32(at, binary.LittleEndian.Uint32(at)|pairs[0])
+			binary.LittleEndian.PutUint32(at[4:], binary.LittleEndian.Uint32(at[4:])|pairs[1])
 		}
 	}
 }
