@@ -6,15 +6,14 @@ package bundle
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	_ "github.com/reasond/reasond/api/reasoning/builtin"
 	"github.com/reasond/reasond/internal/backend"
-	"github.com/reasond/reasond/internal/engine"
 	"github.com/reasond/reasond/internal/model"
 	"github.com/reasond/reasond/internal/pipeline"
 	"github.com/reasond/reasond/internal/weights"
@@ -31,14 +30,19 @@ type Config struct {
 	Names []string
 
 	Device           Device
-	Float32          bool // compute exactly, in float32
-	MaxModelLen      int  // tokens of one choice; default: the model's own, as far as memory allows
-	MaxSeqs          int  // choices computed in one step; 64
-	MaxBatchedTokens int  // tokens computed in one step; 512
-	MaxWaiting       int  // requests that may wait; 256
-	Threads          int  // default: the cores that the process may use
-	KVBytes          int64
+	Float32          bool  // compute exactly, in float32
+	MaxModelLen      int   // tokens of one choice; default: the model's own, as far as memory allows
+	MaxSeqs          int   // choices computed in one step; 64
+	MaxBatchedTokens int   // tokens computed in one step; 512
+	MaxWaiting       int   // requests that may wait; 256
+	Threads          int   // default: the cores that the process may use
+	KVBytes          int64 // of each engine, on each of its devices
 	NoPrefixCache    bool
+
+	// TensorParallel devices share each layer, and DataParallel engines have the
+	// whole model each, on devices of their own from Device on; 1. On the CPU,
+	// engines and ranks divide the threads.
+	TensorParallel, DataParallel int
 
 	ChatTemplate   string // source of a template that replaces the model's
 	TemplateKwargs map[string]json.RawMessage
@@ -51,6 +55,7 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
+	c.TensorParallel, c.DataParallel = max(c.TensorParallel, 1), max(c.DataParallel, 1)
 	c.MaxSeqs = cmp.Or(c.MaxSeqs, 64)
 	c.MaxBatchedTokens = max(cmp.Or(c.MaxBatchedTokens, 512), c.MaxSeqs)
 	c.MaxWaiting = cmp.Or(c.MaxWaiting, 256)
@@ -72,6 +77,8 @@ type Bundle struct {
 	// NoParser says why the model shows no reasoning parser; nil where it has one
 	// or none was looked for.
 	NoParser error
+
+	grammars *grammars // nil: others make the tokens
 }
 
 // Open opens a model. An error is one line for the user.
@@ -100,41 +107,43 @@ func Open(cfg Config) (*Bundle, error) {
 		return nil, err
 	}
 	b.Parser, b.NoParser, b.Tools = text.parser, text.noParser, text.tools
+	b.grammars = &grammars{tokenizer: text.tokenizer, eos: b.EOS}
+	b.Grammars = b.grammars
 	return b, nil
 }
 
-// open puts the weights on a device and starts the engine.
+// open puts the weights on its devices and starts the engines.
 func open(cfg Config, src *weights.Model, text *textSide) (*Bundle, error) {
-	loaded, be, size, err := load(cfg, src)
+	made, err := startAll(cfg, src, text.tokenizer.EOS())
 	if err != nil {
 		return nil, err
 	}
-	eos := slices.Concat(loaded.Generation.EOS, text.tokenizer.EOS())
-	slices.Sort(eos)
-	eos = slices.Compact(eos)
-	eng, err := engine.New(engine.Config{
-		Backend: size, Model: cfg.Name, EOS: eos, MaxWaiting: cfg.MaxWaiting,
-		NoPrefixCache: cfg.NoPrefixCache,
-		Reopen:        func() (backend.Backend, error) { return reopen(cfg, size) },
-	}, be)
+	eng, err := made.join(cfg)
 	if err != nil {
-		be.Close()
-		return nil, err
+		return nil, errors.Join(err, made.close())
 	}
-	return &Bundle{
+	first := made[0]
+	b := &Bundle{
 		Model: &pipeline.Model{
 			Name: cfg.Name, Aliases: cfg.Names, Created: time.Now(),
 			Engine: eng, Renderer: text.renderer, Tokenizer: text.tokenizer,
-			Defaults: loaded.Generation.Defaults(), Kwargs: cfg.TemplateKwargs,
-			MaxContext: contextOf(cfg, &loaded.Config, size), EOS: eos,
+			Defaults: first.loaded.Generation.Defaults(), Kwargs: cfg.TemplateKwargs,
+			MaxContext: contextOf(cfg, &first.loaded.Config, first.size), EOS: first.eos,
 		},
-		Config: loaded.Config, Backend: be.Info(), Pages: size.Pages,
-	}, nil
+		Config: first.loaded.Config, Backend: first.info,
+	}
+	for _, m := range made {
+		b.Pages += m.size.Pages
+	}
+	return b, nil
 }
 
 // Close stops the engine and frees what the bundle holds.
 func (b *Bundle) Close() error {
 	err := b.Engine.Close()
+	if b.grammars != nil {
+		b.grammars.close()
+	}
 	if b.Tokenizer != nil {
 		(&textSide{tokenizer: b.Tokenizer, renderer: b.Renderer}).close()
 	}

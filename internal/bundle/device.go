@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/backend/cpu"
@@ -17,7 +18,7 @@ type Device struct {
 	// BatchInvariant computes a row the same way whatever else is in the batch.
 	BatchInvariant bool
 
-	Driver, BLAS string // paths of NVIDIA's libraries; empty: where the loader finds them
+	Driver, BLAS, NCCL string // paths of NVIDIA's libraries; empty: where the loader finds them
 }
 
 // defaultMemory is the share of a GPU's memory that may be used.
@@ -34,13 +35,19 @@ func (d Device) open(size backend.Config) (backend.Backend, error) {
 // sizes is the backend's configuration for a model of so many bytes of weights.
 func (d Device) sizes(cfg Config, arch *model.Config, weightBytes int64) (backend.Config, error) {
 	if !d.CUDA {
-		return sizes(cfg, arch, weightBytes, availableMemory())
+		return sizes(cfg, arch, weightBytes, availableMemory()/int64(cfg.DataParallel))
 	}
-	free, total, err := memoryOfGPU(d)
-	if err != nil {
-		return backend.Config{}, err
+	room := int64(math.MaxInt64) // of the fullest
+	for range cfg.TensorParallel {
+		free, total, err := memoryOfGPU(d)
+		if err != nil {
+			return backend.Config{}, err
+		}
+		room = min(room, free-int64(float64(total)*(1-d.share())))
+		d.Index++
 	}
-	return gpuSizes(cfg, arch, weightBytes, free-int64(float64(total)*(1-d.share())))
+	part := arch.OfRank(cfg.TensorParallel)
+	return gpuSizes(cfg, &part, weightBytes/int64(cfg.TensorParallel), room)
 }
 
 func (d Device) share() float64 {
@@ -56,6 +63,9 @@ func load(cfg Config, src *weights.Model) (*model.Model, backend.Backend, backen
 	arch, err := model.ParseConfig(src.Config)
 	if err != nil {
 		return nil, nil, backend.Config{}, fmt.Errorf("model %s: %w", src.Path, err)
+	}
+	if err := arch.CheckRanks(cfg.TensorParallel); err != nil {
+		return nil, nil, backend.Config{}, fmt.Errorf("model %s: --tensor-parallel-size %d: %w", src.Path, cfg.TensorParallel, err)
 	}
 	size, err := cfg.Device.sizes(cfg, &arch, src.TotalBytes())
 	if err != nil {
@@ -73,6 +83,9 @@ func load(cfg Config, src *weights.Model) (*model.Model, backend.Backend, backen
 
 // loadSized puts a model on a device whose configuration is known.
 func loadSized(cfg Config, src *weights.Model, size backend.Config) (*model.Model, backend.Backend, error) {
+	if cfg.TensorParallel > 1 {
+		return loadRanks(cfg, src, size)
+	}
 	be, err := cfg.Device.open(size)
 	if err != nil {
 		return nil, nil, err

@@ -8,10 +8,23 @@ import (
 	"github.com/reasond/reasond/internal/cuda"
 )
 
-func openGPU(d Device, size backend.Config) (backend.Backend, error) {
-	return backendcuda.New(backendcuda.Options{
+func (d Device) options() backendcuda.Options {
+	return backendcuda.Options{
 		Device: d.Index, Driver: d.Driver, BLAS: d.BLAS, Memory: d.share(), BatchInvariant: d.BatchInvariant,
-	}, size)
+	}
+}
+
+func openGPU(d Device, size backend.Config) (backend.Backend, error) {
+	return backendcuda.New(d.options(), size)
+}
+
+func openGPURanks(d Device, size backend.Config, n int) ([]backend.Backend, error) {
+	group, err := backendcuda.NewGroup(d.options(), d.NCCL, size, n)
+	var all []backend.Backend
+	for _, b := range group {
+		all = append(all, b)
+	}
+	return all, err
 }
 
 // memoryOfGPU is a GPU's free and total memory, bytes.

@@ -132,17 +132,19 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// chooseDevice turns what was asked for into cpu or a GPU that is there. Only a GPU
-// that was asked for by name is missed; the reason is one line. Where a program
-// that could use a GPU falls back on the CPU, why says why.
+// chooseDevice turns what was asked for into cpu or a GPU that is there, with as
+// many behind it as are wanted. Only GPUs that were asked for, by name or number,
+// are missed; the reason is one line. Where a program that could use a GPU falls
+// back on the CPU, why says why.
 func chooseDevice(m *config.Model) (d config.Device, why string, err error) {
 	onCPU, asked := config.Device{Kind: config.DeviceCPU}, m.Device
-	if asked.Kind == config.DeviceCPU {
-		return onCPU, "", nil
-	}
 	exact := m.DType == "float32"
-	if exact && asked.Kind == config.DeviceAuto {
-		return onCPU, "float32 is computed on the CPU", nil
+	switch {
+	case asked.Kind == config.DeviceCPU:
+		return onCPU, "", checkCPU(m, errors.New("--device cpu"))
+	case exact && asked.Kind == config.DeviceAuto:
+		const why = "float32 is computed on the CPU"
+		return onCPU, why, checkCPU(m, errors.New(why))
 	}
 	infos, err := openDriver(m.Libraries)
 	switch {
@@ -153,9 +155,23 @@ func chooseDevice(m *config.Model) (d config.Device, why string, err error) {
 	case asked.Kind == config.DeviceCUDA && asked.Index >= len(infos):
 		return onCPU, "", fmt.Errorf("--device %s: the driver knows %s", asked, plural(len(infos), "GPU"))
 	case errors.Is(err, cuda.ErrNotBuilt):
-		return onCPU, "", nil
+		return onCPU, "", checkCPU(m, err)
 	case err != nil:
-		return onCPU, oneLine(err), nil
+		return onCPU, oneLine(err), checkCPU(m, err)
 	}
-	return config.Device{Kind: config.DeviceCUDA, Index: asked.Index}, "", nil
+	d = config.Device{Kind: config.DeviceCUDA, Index: asked.Index}
+	if need := m.TensorParallel * m.DataParallel; d.Index+need > len(infos) {
+		return onCPU, "", fmt.Errorf("--tensor-parallel-size %d, --data-parallel-size %d: %s from %s on are needed, the driver knows %s",
+			m.TensorParallel, m.DataParallel, plural(need, "GPU"), d, plural(len(infos), "GPU"))
+	}
+	return d, "", nil
+}
+
+// checkCPU refuses to share a layer among ranks on the CPU, which is no faster
+// than one engine with all threads; why says why there is no GPU.
+func checkCPU(m *config.Model, why error) error {
+	if m.TensorParallel > 1 && !m.CPURanks {
+		return fmt.Errorf("--tensor-parallel-size %d: %s are needed (%w)", m.TensorParallel, plural(m.TensorParallel*m.DataParallel, "GPU"), why)
+	}
+	return nil
 }

@@ -31,8 +31,9 @@ func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, 
 	c := bundle.Config{
 		Device: bundle.Device{
 			CUDA: device.Kind == config.DeviceCUDA, Index: device.Index, Memory: m.GPUMemory, BatchInvariant: m.BatchInvariant,
-			Driver: m.Libraries.Driver, BLAS: m.Libraries.CUBLASLt,
+			Driver: m.Libraries.Driver, BLAS: m.Libraries.CUBLASLt, NCCL: m.Libraries.NCCL,
 		},
+		TensorParallel: m.TensorParallel, DataParallel: m.DataParallel,
 		Float32: m.DType == "float32", MaxModelLen: m.MaxModelLen, MaxSeqs: m.MaxSeqs,
 		MaxBatchedTokens: m.MaxBatchedTokens, MaxWaiting: s.maxQueue, Threads: m.Threads,
 		KVBytes: m.KVBytes, NoPrefixCache: !m.PrefixCaching, TemplateKwargs: m.TemplateKwargs,
@@ -68,7 +69,7 @@ func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, 
 		return nil, err
 	}
 	log.Info("model loaded", "model", b.Name, "architecture", b.Config.Architecture, "context", b.MaxContext,
-		"kv_pages", b.Pages, "backend", b.Backend.Name, "seconds", time.Since(began).Seconds())
+		"kv_pages", b.Pages, "backend", b.Backend.Name, "engines", m.DataParallel, "ranks", m.TensorParallel, "seconds", time.Since(began).Seconds())
 	logParser(log, b)
 	return b, nil
 }

@@ -41,16 +41,7 @@ second one ends the program at once.`,
 	})
 }
 
-// The devices of this build.
-const (
-	cpuDevices = 1
-	gpuDevices = 0
-)
-
 func runServe(ctx context.Context, w world, o config.Serve) (err error) {
-	if err := o.CheckDevices(cpuDevices, gpuDevices); err != nil {
-		return err
-	}
 	keys, err := o.Keys(os.ReadFile)
 	if err != nil {
 		return err

@@ -18,8 +18,6 @@ type Serve struct {
 	Upstream  Upstream
 	Reasoning Reasoning
 
-	TensorParallel int // devices that share each layer
-
 	Host       string
 	Port       int    // 0: a free one
 	UDS        string // a Unix socket's path instead of host and port
@@ -62,6 +60,9 @@ type Model struct {
 	KVBytes          int64 // 0: chosen from the free memory
 	GPUMemory        float64
 	BatchInvariant   bool
+	TensorParallel   int    // GPUs that share each layer
+	DataParallel     int    // engines, each with the whole model
+	CPURanks         bool   // TensorParallel on the CPU too
 	DownloadDir      string // instead of Hugging Face's cache folder
 }
 
@@ -71,17 +72,17 @@ func DefaultModel() Model {
 		Device: Device{Kind: DeviceAuto},
 		DType:  "auto", EnableReasoning: true,
 		MaxSeqs: 64, MaxBatchedTokens: 512, PrefixCaching: true, GPUMemory: 0.9,
+		TensorParallel: 1, DataParallel: 1,
 	}
 }
 
 // DefaultServe is what `reasond serve` does when nothing is said.
 func DefaultServe() Serve {
 	return Serve{
-		Model:          DefaultModel(),
-		Upstream:       Upstream{Kind: "openai", Mode: "chat"},
-		Reasoning:      DefaultReasoning(),
-		TensorParallel: 1,
-		Host:           "127.0.0.1", Port: 8000,
+		Model:     DefaultModel(),
+		Upstream:  Upstream{Kind: "openai", Mode: "chat"},
+		Reasoning: DefaultReasoning(),
+		Host:      "127.0.0.1", Port: 8000,
 		MaxQueue:     256,
 		DrainTimeout: 30 * time.Second,
 		KeepAlive:    15 * time.Second,
@@ -111,6 +112,9 @@ func (m *Model) AddFlags(f *Flags) {
 	f.Var(Size(&m.KVBytes), "kv-cache-memory-bytes", "", "memory for KV pages, such as 4GiB (default: chosen from what is free)", "kv-cache-memory")
 	f.Var(Float(&m.GPUMemory, 0.01, 1), "gpu-memory-utilization", "", "share of a GPU's memory for weights, activations and KV pages together", "mem-fraction-static")
 	f.Var(Bool(&m.BatchInvariant), "batch-invariant", "", "on a GPU, too: an answer's bytes do not depend on what else runs, at some cost (the CPU always computes so)")
+	f.Var(Int(&m.TensorParallel, "n", 1, 64), "tensor-parallel-size", "", "GPUs that share each layer, from --device on; more than one machine: --upstream to vLLM or SGLang", "tp", "tp-size")
+	f.Var(Int(&m.DataParallel, "n", 1, 64), "data-parallel-size", "", "engines that each hold the whole model, one a GPU (or one a --tensor-parallel-size GPUs); on the CPU they divide --threads", "dp", "dp-size")
+	f.Hidden(Bool(&m.CPURanks), "cpu-ranks", "--tensor-parallel-size on the CPU, where it is of no use but to try it")
 	f.Var(String(&m.DownloadDir), "download-dir", "", "where downloads go (default: Hugging Face's cache folder)")
 }
 
@@ -126,7 +130,6 @@ func (s *Serve) AddFlags(f *Flags) {
 	s.Model.AddFlags(f)
 	s.Reasoning.AddFlags(f)
 	s.Upstream.AddFlags(f)
-	f.Var(Int(&s.TensorParallel, "n", 1, 4096), "tensor-parallel-size", "", "devices that share each layer", "tp", "tp-size")
 	f.Var(List(&s.Public, "path"), "public", "", "path that needs no key, such as /metrics; may be repeated")
 	f.Var(List(&s.Hosts, "host"), "allowed-hosts", "", "host name that requests may give; may be repeated (default: loopback names where it listens on loopback, else any)")
 	f.Var(Int(&s.MaxQueue, "n", 1, 1<<20), "max-queue", "", "requests that may wait; more are answered 429")
@@ -169,24 +172,6 @@ func (s *Serve) Validate() error {
 		}
 	}
 	return s.Upstream.validate(&s.Model)
-}
-
-// CheckDevices refuses to spread over more devices than there are.
-func (s *Serve) CheckDevices(cpus, gpus int) error {
-	if n := s.TensorParallel; n > cpus && n > gpus {
-		return fmt.Errorf("--tensor-parallel-size %d: this build has %d CPU device and %s", n, cpus, count(gpus, "GPU"))
-	}
-	return nil
-}
-
-func count(n int, noun string) string {
-	switch n {
-	case 0:
-		return "no " + noun + "s"
-	case 1:
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
 }
 
 // Address is what to listen on: a network and an address for net.Listen.

@@ -51,13 +51,17 @@ func TestOtherServersCommandLinesParse(t *testing.T) {
 			return s.Model.Path == "M" && s.Model.Parser == "deepseek_r1" && s.Model.EnableReasoning
 		}},
 		{"--model-path M --tp 1 --enable-reasoning --reasoning-parser deepseek-r1 --host 0.0.0.0 --log-level warning", func(s *Serve) bool {
-			return s.Model.Path == "M" && s.TensorParallel == 1 && s.Host == "0.0.0.0" && s.LogLevel == "warn"
+			return s.Model.Path == "M" && s.Model.TensorParallel == 1 && s.Host == "0.0.0.0" && s.LogLevel == "warn"
 		}},
 		{"--model_dir M --reasoning_parser deepseek-v3 --tp 8", func(s *Serve) bool {
-			return s.Model.Path == "M" && s.Model.Parser == "deepseek-v3" && s.TensorParallel == 8
+			return s.Model.Path == "M" && s.Model.Parser == "deepseek-v3" && s.Model.TensorParallel == 8
 		}},
+		{"M --dp_size 3 --cpu-ranks", func(s *Serve) bool {
+			return s.Model.DataParallel == 3 && s.Model.TensorParallel == 1 && s.Model.CPURanks
+		}},
+		{"M -dp 2", func(s *Serve) bool { return s.Model.DataParallel == 2 }},
 		{"M -tp 2 -np=3 -c 4096 -t 5", func(s *Serve) bool {
-			return s.TensorParallel == 2 && s.Model.MaxSeqs == 3 && s.Model.MaxModelLen == 4096 && s.Model.Threads == 5
+			return s.Model.TensorParallel == 2 && s.Model.MaxSeqs == 3 && s.Model.MaxModelLen == 4096 && s.Model.Threads == 5
 		}},
 		{"-m M --max_seq_len 77 --uvicorn-log-level error --no-enable-prefix-caching", func(s *Serve) bool {
 			return s.Model.Path == "M" && s.Model.MaxModelLen == 77 && s.LogLevel == "error" && !s.Model.PrefixCaching
@@ -153,20 +157,6 @@ func TestErrorsNameTheFlagAndTheVariable(t *testing.T) {
 		if err == nil || err.Error() != tc.want {
 			t.Errorf("serve %s %v:\n got %v\nwant %s", tc.line, tc.env, err, tc.want)
 		}
-	}
-}
-
-func TestMoreDevicesThanThereAreAreRefused(t *testing.T) {
-	s := mustParse(t, "M --tp 8", nil)
-	want := "--tensor-parallel-size 8: this build has 1 CPU device and no GPUs"
-	if err := s.CheckDevices(1, 0); err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-	if err := s.CheckDevices(1, 8); err != nil {
-		t.Error(err)
-	}
-	if err := mustParse(t, "M", nil).CheckDevices(1, 0); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -45,6 +45,8 @@ func (u *Upstream) validate(m *Model) error {
 		return fmt.Errorf("--upstream-mode completions needs --upstream")
 	case len(u.Targets) == 0:
 		return nil
+	case m.TensorParallel > 1 || m.DataParallel > 1:
+		return fmt.Errorf("--tensor-parallel-size and --data-parallel-size are for models that run here; the server behind --upstream has its own")
 	case u.Mode == "completions" && m.Path == "":
 		return fmt.Errorf("--upstream-mode completions needs MODEL: whose template and tokenizer make the prompts")
 	case u.Mode == "chat" && m.Path != "":

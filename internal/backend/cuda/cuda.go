@@ -185,7 +185,9 @@ func (b *Backend) Close() error {
 		}
 	}
 	gone := b.mem.dev.Lost()
-	if !gone {
+	if gone {
+		b.Abort() // the other ranks do not wait for this one
+	} else {
 		first(b.mem.dev.Sync())
 		for i := range b.program.graphs {
 			for _, exec := range b.program.graphs[i] {
@@ -193,6 +195,9 @@ func (b *Backend) Close() error {
 					first(exec.Close())
 				}
 			}
+		}
+		if b.comm != nil { // behind the graphs that hold its calls
+			first(b.comm.Close())
 		}
 		if b.blas != nil {
 			b.blas.Close()

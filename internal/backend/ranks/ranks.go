@@ -59,8 +59,8 @@ type bind struct {
 	state backend.Slot
 }
 
-// A rank that fails leaves the others at most this long in what they do; then
-// they are aborted, and given up as long after that.
+// A rank that fails, and is not lost, leaves the others at most this long in what
+// they do; then they are aborted, and given up as long after that.
 const patience = 5 * time.Second
 
 // New puts each backend on a thread of its own, in the order of their ranks. From
@@ -133,7 +133,13 @@ func (g *Group) all(c call) error {
 				continue
 			}
 			errs = append(errs, fmt.Errorf("rank %d of %d: %w", got.rank, len(g.ranks), got.err))
-			if late == nil {
+			switch {
+			case aborted:
+			case errors.Is(got.err, backend.ErrLost): // the others wait in vain
+				aborted = true
+				g.abort()
+				late = time.After(patience)
+			case late == nil:
 				late = time.After(patience)
 			}
 		case <-late:

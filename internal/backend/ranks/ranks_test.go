@@ -24,6 +24,7 @@ type fake struct {
 	batch   backend.Batch
 	bound   []int
 	closed  atomic.Bool
+	aborted atomic.Bool
 
 	forward func() error
 	sample  func(*backend.Batch)
@@ -35,7 +36,7 @@ func (f *fake) Info() backend.Info {
 }
 func (f *fake) Batch() *backend.Batch            { return &f.batch }
 func (f *fake) Sync() error                      { return nil }
-func (f *fake) Abort()                           { f.meeting.Abort() }
+func (f *fake) Abort()                           { f.aborted.Store(true); f.meeting.Abort() }
 func (f *fake) LogitsRow([]float32, int) error   { return nil }
 func (f *fake) SetSlot(slot int, _ backend.Slot) { f.bound = append(f.bound, slot) }
 
@@ -195,7 +196,11 @@ func TestOneRanksFailureLosesTheGroup(t *testing.T) {
 					t.Fatal(err)
 				}
 				fakes[victim].forward = fail
+				began := time.Now()
 				err := step(g)
+				if took := time.Since(began); took > 0 && name == "lost" {
+					t.Errorf("a lost rank's group is waited for %v", took)
+				}
 				if !errors.Is(err, backend.ErrLost) || !strings.Contains(err.Error(), fmt.Sprintf("rank %d of 3", victim)) || !strings.Contains(err.Error(), "illegal address") {
 					t.Errorf("%s in rank %d: %v", name, victim, err)
 				}
@@ -212,6 +217,22 @@ func TestOneRanksFailureLosesTheGroup(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// Law: also ranks that came back are aborted: what they have enqueued may wait for
+// the one that failed.
+func TestRanksThatCameBackAreAbortedToo(t *testing.T) {
+	g, fakes := group(3)
+	defer g.Close()
+	fakes[1].sample = func(*backend.Batch) { panic("fault") }
+	if err := step(g); !errors.Is(err, backend.ErrLost) {
+		t.Error(err)
+	}
+	for _, f := range fakes {
+		if !f.aborted.Load() {
+			t.Errorf("rank %d is not aborted", f.rank)
 		}
 	}
 }
