@@ -17,12 +17,8 @@ import (
 // Ptr is an address in a device's memory.
 type Ptr = kernels.Ptr
 
-// Alignment is what every address that Alloc and Arena give is a multiple of, in
-// bytes: the driver's own.
-const Alignment = 256
-
-// Alloc gives device memory; its content is undefined. OutOfMemory recognises the
-// error where there is too little.
+// Alloc gives device memory, at a multiple of 256 bytes; its content is undefined.
+// OutOfMemory recognises the error where there is too little.
 func (d *Device) Alloc(bytes int64) (Ptr, error) {
 	if bytes <= 0 {
 		return 0, fmt.Errorf("cuda: an allocation of %d bytes", bytes)
@@ -82,37 +78,3 @@ func (d *Device) isPinned(b []byte) bool {
 	}
 	return false
 }
-
-// Arena cuts one allocation into pieces that live and go together.
-type Arena struct {
-	device *Device
-	base   Ptr
-	size   int64
-	used   int64
-}
-
-// NewArena allocates size bytes to be cut.
-func (d *Device) NewArena(size int64) (*Arena, error) {
-	base, err := d.Alloc(size)
-	if err != nil {
-		return nil, err
-	}
-	return &Arena{device: d, base: base, size: size}, nil
-}
-
-// Take cuts a piece off; the error says what was asked and what is left.
-func (a *Arena) Take(bytes int64) (Ptr, error) {
-	rounded := (bytes + Alignment - 1) / Alignment * Alignment
-	if bytes < 0 || rounded > a.size-a.used {
-		return 0, fmt.Errorf("cuda: %d bytes of an arena that has %d left of %d", bytes, a.size-a.used, a.size)
-	}
-	p := a.base + Ptr(a.used)
-	a.used += rounded
-	return p, nil
-}
-
-// Used is how many bytes were cut off so far.
-func (a *Arena) Used() int64 { return a.used }
-
-// Free gives the whole allocation back.
-func (a *Arena) Free() error { return a.device.Free(a.base) }
