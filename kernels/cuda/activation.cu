@@ -11,7 +11,7 @@
 template <class In, class Out>
 __device__ __forceinline__ void activation(const int* hdr, Out* out, const In* x, int n, int kind, float alpha, float limit) {
 	int c = 8 * (blockIdx.y * blockDim.x + threadIdx.x);
-	if (blockIdx.x >= unsigned(hdr[0]) || c >= n) return;
+	if (blockIdx.x >= unsigned(hdr[HEADER_ROWS]) || c >= n) return;
 	x += size_t(blockIdx.x) * 2 * n;
 	bool whole = n % 8 == 0;
 	float gate[8], up[8];

@@ -8,7 +8,7 @@
 
 template <class In, class Out> __device__ __forceinline__ void add(const int* hdr, Out* out, const In* x, int cols) {
 	int c = 8 * (blockIdx.y * blockDim.x + threadIdx.x);
-	if (blockIdx.x >= unsigned(hdr[0]) || c >= cols) return;
+	if (blockIdx.x >= unsigned(hdr[HEADER_ROWS]) || c >= cols) return;
 	out += size_t(blockIdx.x) * cols;
 	float v[8], sum[8];
 	load8(v, x + size_t(blockIdx.x) * cols, c, cols, cols % 8 == 0);

@@ -6,9 +6,9 @@
 // of its token m / group. A warp has 16 of them; in the accumulators of mma m16n8k16 a
 // lane has rows lane/4 and lane/4+8, columns 2*(lane%4) and the next.
 #pragma once
+#include "batch.cuh"
 #include "common.cuh"
 
-constexpr int PAGE = 32;             // tokens of a page
 constexpr float LOG2E = 1.44269504f; // scores are kept in log2, for ex2f
 constexpr float NO_SCORE = -1e30f;   // the largest score before there is one; finite, so that NO_SCORE-NO_SCORE is 0
 

@@ -117,8 +117,9 @@ func decodeWarps(headDim int) int {
 
 const decodeStages = 3
 
+// decodeShared: the rings. The warps' results, which lie over them in the end, take less.
 func decodeShared(headDim int) int {
-	return max(decodeWarps(headDim)*decodeStages*2*16*headDim*2, decodeWarps(headDim)*16*(headDim+2)*4)
+	return decodeWarps(headDim) * decodeStages * 2 * 16 * headDim * 2
 }
 
 // prefillTokens is the tokens of a wide tile's step.

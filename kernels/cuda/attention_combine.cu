@@ -12,7 +12,7 @@
 extern "C" __global__ void __launch_bounds__(128)
 attention_combine(const int* hdr, const int* merges, float* scratch, int slots, const float* sinks, bf16* out, int heads, int dim) {
 	int head = blockIdx.y * (blockDim.x / 32) + threadIdx.x / 32, lane = threadIdx.x & 31;
-	if (blockIdx.x >= unsigned(hdr[8]) || head >= heads) return;
+	if (blockIdx.x >= unsigned(hdr[HEADER_MERGES]) || head >= heads) return;
 	const int* merge = merges + 4 * blockIdx.x;
 	int row = merge[0], first = merge[1], stride = merge[2], splits = merge[3];
 	Partials partials = partials_at(scratch, slots, heads, dim);

@@ -52,7 +52,7 @@ template <class F, class T> __device__ __forceinline__ void packed_row(T* out, c
 template <class F, class T>
 __device__ __forceinline__ void embed(const int* hdr, const int* token, const int* last, T* out, const Matrix& m, int first, int table_first, int table_rows) {
 	int r = blockIdx.x;
-	if (r >= hdr[0]) return;
+	if (r >= hdr[HEADER_ROWS]) return;
 	int id = token[r];
 	if (id < 0) id = last[~id];
 	out += size_t(r) * m.cols;

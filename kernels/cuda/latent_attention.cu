@@ -23,7 +23,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS)
 latent_attention(const int* hdr, const int* items, const int* pos, const int* pages, const bf16* absorbed, const bf16* q,
                  const bf16* cache, bf16* out, float* scratch, int slots, int heads, int rank, int nope, int rope, float scale) {
 	DYN_SMEM(bf16, queries);
-	if (blockIdx.x >= unsigned(hdr[6])) return;
+	if (blockIdx.x >= unsigned(hdr[HEADER_NARROW])) return;
 	int wide = rank + rope, width = (wide + 31) / 32 * 32, chunks = width / 8;
 	bf16 *tokens = queries + PAIRS * width, *weights = tokens + 2 * PAGE * width;
 	float* tops = reinterpret_cast<float*>(weights + PAIRS * PAGE); // [WARPS][PAIRS]

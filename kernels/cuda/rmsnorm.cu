@@ -11,7 +11,7 @@
 template <class In, class Out>
 __device__ __forceinline__ void rmsnorm(const int* hdr, const int* list, Out* out, const In* x, const float* w, int cols, float eps) {
 	int i = blockIdx.x;
-	if (i >= hdr[list ? 2 : 0]) return;
+	if (i >= hdr[list ? HEADER_LOGITS : HEADER_ROWS]) return;
 	x += size_t(list ? list[i] : i) * cols;
 	out += size_t(i) * cols;
 	bool whole = cols % 8 == 0;

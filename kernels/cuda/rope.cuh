@@ -5,6 +5,7 @@
 // (2i, 2i+1), which then lies at i and i+rotary/2. Elements behind the rotary ones stay.
 // Two neighbouring pairs are a lane's work, so rotary is a multiple of 4.
 #pragma once
+#include "batch.cuh"
 #include "common.cuh"
 
 // HeadNorm is the RMSNorm of a head, w null: none.

@@ -14,7 +14,7 @@ store_kv(const int* hdr, const int* pos, const int* seq, const int* seqs, const 
          const float* q_norm, const float* k_norm, float eps, const float* cosines, const float* sines, int rotary, int interleaved,
          int heads, int kv_heads, int dim) {
 	int row = blockIdx.x, head = blockIdx.y * (blockDim.x / 32) + threadIdx.x / 32, lane = threadIdx.x & 31;
-	if (row >= hdr[0] || head >= heads + 2 * kv_heads) return;
+	if (row >= hdr[HEADER_ROWS] || head >= heads + 2 * kv_heads) return;
 	bf16* x = qkv + (size_t(row) * (heads + 2 * kv_heads) + head) * dim;
 	int at = pos[row], own = head - heads; // own: of k and then v
 	size_t turned = size_t(at) * (rotary / 2);
@@ -24,8 +24,8 @@ store_kv(const int* hdr, const int* pos, const int* seq, const int* seqs, const 
 		return;
 	}
 	bool is_key = own < kv_heads;
-	int page = pages[seqs[5 * seq[row] + 4] + at / 32];
-	size_t to = ((size_t(page) * kv_heads + (is_key ? own : own - kv_heads)) * 32 + at % 32) * dim;
+	int page = pages[seqs[SEQ_WORDS * seq[row] + SEQ_TABLE] + at / PAGE];
+	size_t to = ((size_t(page) * kv_heads + (is_key ? own : own - kv_heads)) * PAGE + at % PAGE) * dim;
 	if (is_key) {
 		rotate_row(x, k + to, dim, {k_norm, eps}, turn);
 		return;

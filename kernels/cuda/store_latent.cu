@@ -15,7 +15,7 @@ store_latent(const int* hdr, const int* pos, const int* seq, const int* seqs, co
              const float* norm, float eps, const float* cosines, const float* sines, int rotary, int interleaved,
              int heads, int rank, int nope, int rope) {
 	int row = blockIdx.x, warp = threadIdx.x / 32;
-	if (row >= hdr[0]) return;
+	if (row >= hdr[HEADER_ROWS]) return;
 	int at = pos[row];
 	size_t turned = size_t(at) * (rotary / 2);
 	Turn turn{cosines + turned, sines + turned, rotary, interleaved};
@@ -25,7 +25,7 @@ store_latent(const int* hdr, const int* pos, const int* seq, const int* seqs, co
 		return;
 	}
 	bf16* x = kv + size_t(row) * (rank + rope);
-	bf16* to = pages + (size_t(tables[seqs[5 * seq[row] + 4] + at / 32]) * 32 + at % 32) * (rank + rope);
+	bf16* to = pages + (size_t(tables[seqs[SEQ_WORDS * seq[row] + SEQ_TABLE] + at / PAGE]) * PAGE + at % PAGE) * (rank + rope);
 	float sum = 0.0f;
 	for (int i = threadIdx.x; i < rank; i += blockDim.x) sum += to_float(x[i]) * to_float(x[i]);
 	float scale = rsqrtf(block_sum(sum) / rank + eps);

@@ -2,6 +2,7 @@
 // two loads of 16 bytes. Rows whose width is no multiple of eight are read and
 // written element by element; `whole` says which, for all of a kernel.
 #pragma once
+#include "batch.cuh"
 #include "common.cuh"
 
 __device__ __forceinline__ void load8(float (&v)[8], const float* p) {
