@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts into dist/gpu what a machine with a GPU needs to run gpu-check: a test binary,
-# reasond and the kernels, all stripped, and the goldens that the suites read. The
-# folders are those of the repository, for tests read files by relative paths. Under
+# reasond and the kernels that both take, all stripped, and the goldens that the suites
+# read. The folders are those of the repository, for tests read files by relative paths. Under
 # 50 MiB in all. `make gpu-bundle` calls this after building the kernels.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -15,9 +15,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 go run ./internal/gpucheck/bundle "$work"
-go test -c -vet=off -tags cuda -overlay "$work/overlay.json" -ldflags '-s -w' -o "$to/gpucheck.test" ./internal/gpucheck
+go test -c -vet=off -tags cuda -overlay "$work/tests.json" -ldflags '-s -w' -o "$to/gpucheck.test" ./internal/gpucheck
 version=$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
-go build -tags cuda -ldflags "-s -w -X github.com/reasond/reasond/internal/cli.version=$version -extldflags -Wl,--gc-sections" \
+go build -tags cuda -overlay "$work/program.json" -ldflags "-s -w -X github.com/reasond/reasond/internal/cli.version=$version -extldflags -Wl,--gc-sections" \
 	-o "$to/reasond" ./cmd/reasond
 cp kernels/cuda/fatbin/kernels.fatbin internal/gpucheck/gpu-check internal/gpucheck/peer.py "$to/"
 cp -r testdata/models "$to/testdata/"

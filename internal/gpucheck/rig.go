@@ -118,8 +118,12 @@ func pick[T any](r *Rig, real, tiny T) T {
 }
 
 // launch is the time of one of n rounds of enqueue, which is captured once and
-// replayed, so that the host's time is not measured: the median of some.
+// replayed, so that the host's time is not measured: the median of some. It runs
+// once before: libraries load kernels when they first need them.
 func (r *Rig) launch(n int, enqueue func(*driver.Stream) error) (time.Duration, error) {
+	if err := errors.Join(enqueue(r.stream), r.stream.Sync()); err != nil {
+		return 0, err
+	}
 	graph, err := r.stream.Capture(func() error { return enqueue(r.stream) })
 	if err != nil {
 		return 0, err

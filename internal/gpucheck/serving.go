@@ -9,6 +9,7 @@ import (
 
 	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/backend/cuda"
+	driver "github.com/reasond/reasond/internal/cuda"
 	"github.com/reasond/reasond/internal/llm"
 	"github.com/reasond/reasond/internal/model"
 	"github.com/reasond/reasond/internal/weights"
@@ -42,6 +43,10 @@ func Serving(copied float64, small bool) (*Table, []Served, error) {
 			t.Add(v.Model, v.Batch, 1e3*float64(v.Batch)/v.PerSecond, v.PerSecond, v.Roof, 100*v.PerSecond/v.Roof)
 		}
 		all = append(all, got...)
+		if driver.OutOfMemory(err) {
+			t.Add(s.Name, "", "does not fit", "", "", "")
+			continue
+		}
 		if err != nil {
 			return t, all, fmt.Errorf("%s: %w", s.Name, err)
 		}

@@ -2,10 +2,12 @@
 // so that one file brings all of them to a GPU machine. It writes an overlay for
 // `go test -c -overlay`: the test files appear as ordinary files, those of the
 // package itself in their folder, those of an external test package in a folder
-// "suite" below it, and gpucheck gets a file that lists their tests.
+// "suite" below it, and gpucheck gets a file that lists their tests. Both overlays
+// leave the kernels out: the programs of a bundle share one file of them.
 //
-//	go run ./internal/gpucheck/bundle FOLDER    writes FOLDER/overlay.json
-//	go test -c -vet=off -tags cuda -overlay FOLDER/overlay.json ./internal/gpucheck
+//	go run ./internal/gpucheck/bundle FOLDER    writes FOLDER/tests.json and FOLDER/program.json
+//	go test -c -vet=off -tags cuda -overlay FOLDER/tests.json ./internal/gpucheck
+//	go build -tags cuda -overlay FOLDER/program.json ./cmd/reasond
 //
 // It runs in the repository's root.
 package main
@@ -54,7 +56,10 @@ func write(folder string) error {
 	if folder, err = filepath.Abs(folder); err != nil {
 		return err
 	}
-	o := &overlay{root: root, replace: map[string]string{}}
+	o := &overlay{root: root, replace: map[string]string{filepath.Join(root, "kernels/cuda/fatbin/kernels.fatbin"): ""}}
+	if err := o.save(filepath.Join(folder, "program.json")); err != nil {
+		return err
+	}
 	for i, pkg := range tested {
 		if err := o.add(pkg, fmt.Sprintf("p%d", i)); err != nil {
 			return err
@@ -65,11 +70,15 @@ func write(folder string) error {
 		return err
 	}
 	o.replace[filepath.Join(root, "internal/gpucheck/suites_test.go")] = list
+	return o.save(filepath.Join(folder, "tests.json"))
+}
+
+func (o *overlay) save(file string) error {
 	data, err := json.MarshalIndent(map[string]any{"Replace": o.replace}, "", "\t")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(folder, "overlay.json"), data, 0o644)
+	return os.WriteFile(file, data, 0o644)
 }
 
 // add takes a package's test files. name is what the list calls the package.
