@@ -60,8 +60,9 @@ func choose(names []string, pick string) (choice, error) {
 }
 
 // ggufPreference is the order in which a GGUF file is taken where none is
-// asked for: the smallest that loses little, then larger ones.
-var ggufPreference = []string{"Q4_K_M", "Q8_0", "Q5_K_M", "Q6_K", "Q4_K_S", "Q4_1", "Q4_0", "BF16", "F16", "F32"}
+// asked for: what a model was published in (gpt-oss), the smallest that loses
+// little, then larger ones.
+var ggufPreference = []string{"MXFP4", "Q4_K_M", "Q8_0", "Q5_K_M", "Q6_K", "Q4_K_S", "Q4_1", "Q4_0", "BF16", "F16", "F32"}
 
 var splitPattern = regexp.MustCompile(`-\d{5}-of-\d{5}\.gguf$`)
 
