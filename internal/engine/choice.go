@@ -114,6 +114,10 @@ func (e *Engine) guideOn(c *choice, ids []int32) {
 		if d.Sampling != nil {
 			c.params, c.rebind = *d.Sampling, true
 		}
+		if d.Err != nil {
+			e.fail(c, d.Err)
+			return
+		}
 		if d.End != "" {
 			e.finish(c, llm.Finish{Reason: d.End, StopID: -1})
 			return

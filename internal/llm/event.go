@@ -18,6 +18,9 @@ type Event struct {
 	Text   string // never empty but for EventFinish
 	Finish *Finish
 	Usage  *Usage // this choice's tokens; on EventFinish
+	// ThoughtStop says on EventFinish why the thought ended, see guide.Stop; ""
+	// where there was none.
+	ThoughtStop string
 	// Logprobs are the tokens of content, if they were asked for: with the event
 	// that shows them or, where a stop string may still begin, with a later one.
 	Logprobs []TextLogprob

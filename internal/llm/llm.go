@@ -101,6 +101,7 @@ type Directive struct {
 	Sampling *SamplingParams // replaces the choice's parameters; nil: unchanged
 	Force    []int32         // tokens that follow without being sampled
 	End      FinishReason    // not empty: the choice ends here
+	Err      error           // why, where End is FinishError
 }
 
 // FinishReason says why a choice ended.

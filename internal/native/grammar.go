@@ -197,6 +197,12 @@ func (m *Matcher) Accept(ids []int32) (Accepted, error) {
 	return Accepted{Taken: int(word(0)), Stopped: word(1) != 0, Accepting: word(2) != 0}, nil
 }
 
+// Take is Accept in the words of package guide.
+func (m *Matcher) Take(ids []int32) (taken int, stopped, accepting bool, err error) {
+	a, err := m.Accept(ids)
+	return a.Taken, a.Stopped, a.Accepting, err
+}
+
 // Forced is the tokens that must come next; none where there is a choice.
 func (m *Matcher) Forced() ([]int32, error) {
 	data, err := m.call(func(p unsafe.Pointer, out *C.native_buffer) C.int32_t {

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/guide"
 	"github.com/reasond/reasond/internal/llm"
 	"github.com/reasond/reasond/internal/tokenizer"
 )
@@ -33,13 +34,16 @@ type choice struct {
 	calls     calls
 	match     *string
 	finished  bool
+	thinking  bool // the thought has begun
+	guide     *guide.Guide
+	spent     bool // the prompt has closed the thought
 }
 
 // textRun is a range of raw text.
 type textRun struct{ start, end int }
 
 func (m *Model) newChoice(i int, req *Request, start reasoning.Start) *choice {
-	c := &choice{index: i, req: req, parser: &plain{}, tools: m.toolReader(req)}
+	c := &choice{index: i, req: req, parser: &plain{}, tools: m.toolReader(req), thinking: start.Open == reasoning.OpenYes}
 	if m.Parser != nil && !req.NoParser {
 		c.parser, c.calls.json = m.Parser.New(start), m.Parser.Arguments
 	}
@@ -313,9 +317,26 @@ func (c *choice) finish(fin llm.Finish, prompt int) {
 		fin.Reason, fin.StopID, fin.StopText = llm.FinishStop, -1, *c.match
 	}
 	c.finished = true
-	c.pending = append(c.pending, llm.Event{Choice: c.index, Kind: llm.EventFinish, Finish: &fin, Usage: &llm.Usage{
+	c.pending = append(c.pending, llm.Event{Choice: c.index, Kind: llm.EventFinish, Finish: &fin, ThoughtStop: c.thoughtStop(fin), Usage: &llm.Usage{
 		Prompt: prompt, Cached: fin.Cached, Completion: c.completed, Reasoning: c.reasoned,
 	}})
+}
+
+// thoughtStop is why the thought ended; "" where there was none.
+func (c *choice) thoughtStop(fin llm.Finish) string {
+	if c.guide != nil && c.guide.Stop() != "" {
+		return string(c.guide.Stop())
+	}
+	if c.spent {
+		return string(guide.Spent)
+	}
+	if !c.thinking && c.reasoned == 0 {
+		return ""
+	}
+	if s, ok := c.parser.(reasoning.Stager); ok && s.Stage() == reasoning.InReasoning && fin.Reason == llm.FinishLength {
+		return string(guide.Length)
+	}
+	return string(guide.Natural)
 }
 
 func (c *choice) flush() {

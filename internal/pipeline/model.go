@@ -30,9 +30,14 @@ type Model struct {
 
 	Kwargs map[string]json.RawMessage // template options of requests that set none
 
+	Grammars Grammars // nil: no grammar can be had
+	Budgets  Budgets
+
 	Defaults   llm.SamplingParams // server flags over generation_config.json over OpenAI's
 	MaxContext int                // prompt and output tokens of one choice
 	EOS        []int32            // generation_config, config and tokenizer together
+
+	guideSets guideSets
 }
 
 // Request is a validated request. Sampling starts from Model.Defaults.
@@ -53,8 +58,11 @@ type Request struct {
 	// has no tools.
 	ToolChoice ToolChoice
 	OneCall    bool // parallel_tool_calls=false
-	N          int
-	Sampling   llm.SamplingParams // MaxTokens 0: what the context leaves
+	// Grammar is what the answer must be, ThoughtGrammar what the thought; nil: free.
+	Grammar, ThoughtGrammar *Grammar
+	Control                 Control
+	N                       int
+	Sampling                llm.SamplingParams // MaxTokens 0: what the context leaves
 	// UsualTokens bounds the output where MaxTokens is 0; 0: it does not.
 	UsualTokens int
 	Stop        []string // stop strings; inert in reasoning

@@ -15,6 +15,8 @@ type Run struct {
 	choices []*choice
 	prompt  int // tokens
 	left    int // choices without a finish event
+	guides  guides
+	live    bool // CloseThought may be called
 	events  []llm.Event
 }
 
@@ -30,16 +32,29 @@ func (m *Model) Start(ctx context.Context, req *Request) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	stream, err := m.Engine.Submit(ctx, &llm.Request{
-		ID: req.ID, Prompt: prompt.Prompt, N: req.N, Sampling: sampling,
-		Tenant: req.Tenant, Salt: req.Salt, Priority: req.Priority,
-	})
+	guides, err := m.guide(ctx, req, &prompt, &sampling)
 	if err != nil {
 		return nil, err
 	}
-	run := &Run{stream: stream, prompt: prompt.tokens, left: req.N}
+	submitted := &llm.Request{
+		ID: req.ID, Prompt: prompt.Prompt, N: req.N, Sampling: sampling,
+		Tenant: req.Tenant, Salt: req.Salt, Priority: req.Priority,
+	}
+	if guides != nil {
+		submitted.Guide = guides.of
+	}
+	stream, err := m.Engine.Submit(ctx, submitted)
+	if err != nil {
+		guides.close()
+		return nil, err
+	}
+	run := &Run{stream: stream, prompt: prompt.tokens, left: req.N, guides: guides, live: guides != nil && req.Control.Live}
 	for i := range req.N {
 		run.choices = append(run.choices, m.newChoice(i, req, m.start(req, prompt.open)))
+		if guides != nil {
+			run.choices[i].guide = guides[i]
+		}
+		run.choices[i].spent = prompt.spent
 	}
 	return run, nil
 }
@@ -74,8 +89,22 @@ func (r *Run) Next(ctx context.Context) ([]llm.Event, error) {
 	return r.events, nil
 }
 
+// CloseThought has each choice that is in a thought end it and answer. It may be
+// called from any goroutine; false: the request did not ask for that (Control.Live).
+func (r *Run) CloseThought() bool {
+	for _, g := range r.guides {
+		if r.live {
+			g.CloseThought()
+		}
+	}
+	return r.live
+}
+
 // Close abandons what still runs. It may be called more than once.
-func (r *Run) Close() { r.stream.Close() }
+func (r *Run) Close() {
+	r.stream.Close()
+	r.guides.close()
+}
 
 // apply turns one delta into events.
 func (r *Run) apply(d llm.Delta) {

@@ -17,6 +17,7 @@ type prompted struct {
 	llm.Prompt
 	tokens int // 0: the engine counts them
 	open   reasoning.Open
+	spent  bool // the thought that it opens is closed in it: there is no budget for one
 }
 
 // prompt makes the request's prompt, from its chat or as it was given, and says

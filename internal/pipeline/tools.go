@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/grammar"
 	"github.com/reasond/reasond/internal/llm"
 	"github.com/reasond/reasond/internal/toolcall"
 )
@@ -121,10 +122,34 @@ type ToolChoice struct {
 	Name     string // of this function; "": of any
 }
 
-// checkTools refuses a choice that this model cannot be held to.
-func (m *Model) checkTools(req *Request) error {
-	if req.ToolChoice.Required && len(req.Chat.Tools) == 0 {
-		return llm.Errorf(llm.Invalid, "tool_choice", "tool_choice: there are no tools to call")
+// callGrammar is the grammar of an answer that is nothing but calls.
+func (m *Model) callGrammar(req *Request) (*Grammar, error) {
+	switch {
+	case len(req.Chat.Tools) == 0:
+		return nil, llm.Errorf(llm.Invalid, "tool_choice", "tool_choice: there are no tools to call")
+	case m.Tools == nil:
+		return nil, llm.Errorf(llm.Unsupported, "tool_choice", "tool_choice: how this model writes tool calls is not known (--tool-call-parser)")
+	case m.Tools.Grammar == nil:
+		return nil, llm.Errorf(llm.Unsupported, "tool_choice", "tool_choice: calls in the format %s cannot be required", m.Tools.Name)
 	}
-	return nil
+	var functions []toolcall.Function
+	for _, f := range toolcall.Functions(req.Chat.Tools) {
+		if req.ToolChoice.Name == "" || f.Name == req.ToolChoice.Name {
+			functions = append(functions, f)
+		}
+	}
+	if len(functions) == 0 {
+		return nil, llm.Errorf(llm.Invalid, "tool_choice", "tool_choice: no tool is called %.60q", req.ToolChoice.Name)
+	}
+	source, err := m.Tools.Grammar(functions, toolcall.Writing{Marker: m.marker, One: req.OneCall || req.ToolChoice.Name != ""})
+	if err != nil {
+		return nil, llm.Errorf(llm.Invalid, "tools", "tools: %s", err)
+	}
+	return &Grammar{Spec: grammar.Spec{Kind: grammar.Lark, Source: source}, Field: "tool_choice"}, nil
+}
+
+// marker is a marker's token as a grammar writes it, where it is a control token.
+func (m *Model) marker(text string) (id int32, control bool) {
+	id, ok := m.Tokenizer.Vocab().ID(text)
+	return id, ok && m.Tokenizer.Vocab().IsControl(id)
 }

@@ -1,0 +1,86 @@
+package guide
+
+import (
+	"bytes"
+	"sync"
+)
+
+// Shared is what the guides of one model and parser share: sets of tokens that
+// take a pass over the vocabulary.
+type Shared struct {
+	Framed bool // the parser's answers come in frames
+
+	once sync.Once
+	all  masks
+}
+
+type masks struct {
+	framed bool
+	blank  set // tokens of white space
+	// straddling are the tokens that might end a thought and begin the answer at
+	// once: those with a marker's last byte and something behind it.
+	straddling []int32
+}
+
+func (s *Shared) masks(c *Config) *masks {
+	s.once.Do(func() {
+		s.all.framed = s.Framed
+		n := c.Vocab.Size()
+		s.all.blank = make(set, (n+31)/32)
+		for id := range int32(n) {
+			text := c.Vocab.Bytes(id)
+			if blank(text) && !c.Vocab.IsControl(id) {
+				allow(s.all.blank, id)
+			}
+			if mayStraddle(text, c.Closes) {
+				s.all.straddling = append(s.all.straddling, id)
+			}
+		}
+	})
+	return &s.all
+}
+
+func mayStraddle(text []byte, closes []string) bool {
+	for _, marker := range closes {
+		i := bytes.IndexByte(text, marker[len(marker)-1])
+		if i >= 0 && len(bytes.TrimSpace(text[i+1:])) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// set has bit i of word i/32 for token i.
+type set []uint32
+
+func (s set) into(dst []uint32) {
+	for i := range min(len(s), len(dst)) {
+		dst[i] |= s[i]
+	}
+}
+
+func allow(dst []uint32, id int32) {
+	if w := int(id) / 32; id >= 0 && w < len(dst) {
+		dst[w] |= 1 << (id % 32)
+	}
+}
+
+func forbid(dst []uint32, id int32) {
+	if w := int(id) / 32; id >= 0 && w < len(dst) {
+		dst[w] &^= 1 << (id % 32)
+	}
+}
+
+// fill allows the first n tokens: the model's vocabulary may be padded.
+func fill(dst []uint32, n int) {
+	for i := range dst {
+		switch {
+		case 32*(i+1) <= n:
+			dst[i] = ^uint32(0)
+		case 32*i < n:
+			dst[i] = 1<<(n-32*i) - 1
+		default:
+			dst[i] = 0
+		}
+	}
+}

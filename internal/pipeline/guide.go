@@ -1,0 +1,264 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/grammar"
+	"github.com/reasond/reasond/internal/guide"
+	"github.com/reasond/reasond/internal/llm"
+)
+
+// Grammar is a structured output that a request asks for, and the field that
+// does so.
+type Grammar struct {
+	grammar.Spec
+	Field string
+}
+
+// Control bounds and steers the thought of a request.
+type Control struct {
+	Budget *int // most tokens of thought; nil: the server's default
+	Grace  *int // see guide.Budget; nil: the server's
+	// Reserve is how many of MaxTokens are the answer's.
+	Reserve int
+	// BreakLoops ends a thought that repeats itself.
+	BreakLoops bool
+	// Live lets Run.CloseThought end the thought.
+	Live bool
+	// Sampling changes the parameters that hold in the thought; nil: they are the
+	// answer's.
+	Sampling func(*llm.SamplingParams)
+	// BudgetField is what the request calls the budget.
+	BudgetField string
+}
+
+// Budgets are a server's bounds on thoughts.
+type Budgets struct {
+	Default *int // of requests that say nothing; nil: none
+	Ceiling *int // that no request gets over; nil: none
+	// BreakLoops ends every thought that repeats itself.
+	BreakLoops bool
+}
+
+// grace is how many tokens before its budget a thought may end with a sentence.
+const grace = 32
+
+// Grammars compiles grammars for the model's vocabulary. *grammar.Compiler is one.
+type Grammars interface {
+	Compile(ctx context.Context, spec grammar.Spec) (grammar.Compiled, error)
+}
+
+// guides are what steers a request's choices; nil where nothing does.
+type guides []*guide.Guide
+
+func (g guides) of(choice int) llm.Guide { return g[choice] }
+
+func (g guides) close() {
+	for _, one := range g {
+		if one != nil {
+			one.Close()
+		}
+	}
+}
+
+// budget is the thought's bounds: the request's within the server's.
+func (m *Model) budget(req *Request) guide.Budget {
+	b := guide.Budget{Grace: grace, Reserve: req.Control.Reserve, Loops: req.Control.BreakLoops || m.Budgets.BreakLoops}
+	limit := cmp.Or(req.Control.Budget, m.Budgets.Default)
+	if c := m.Budgets.Ceiling; c != nil && (limit == nil || *limit > *c) {
+		limit = c
+	}
+	if limit == nil {
+		return b
+	}
+	b.Limited, b.Tokens = true, *limit
+	b.Grace = min(b.Grace, b.Tokens/4)
+	if req.Control.Grace != nil {
+		b.Grace = *req.Control.Grace
+	}
+	return b
+}
+
+// steers reports whether the request needs guides, and the field that asks.
+func (m *Model) steers(req *Request, b guide.Budget) (field string, needed bool) {
+	switch c := req.Control; {
+	case req.Grammar != nil:
+		return req.Grammar.Field, true
+	case req.ThoughtGrammar != nil:
+		return req.ThoughtGrammar.Field, true
+	case req.ToolChoice.Required:
+		return "tool_choice", true
+	case !m.thinks(req):
+		return "", false // the rest is about thoughts
+	case c.Budget != nil:
+		return c.BudgetField, true
+	case c.Reserve > 0:
+		return "reserve_answer_tokens", true
+	case c.Sampling != nil:
+		return "reasoning", true
+	case c.Live:
+		return "reasoning_control", true
+	}
+	return "", b.Limited || b.Loops
+}
+
+// thinks reports whether there may be a thought that can be told apart.
+func (m *Model) thinks(req *Request) bool {
+	return m.Parser != nil && m.Parser.End != "" && !req.NoParser
+}
+
+// guide makes the guides of a request. prompt is closed here where the budget
+// leaves no room for the thought that it opens.
+func (m *Model) guide(ctx context.Context, req *Request, prompt *prompted, sampling *llm.SamplingParams) (guides, error) {
+	b := m.budget(req)
+	field, needed := m.steers(req, b)
+	if !needed {
+		return nil, nil
+	}
+	if m.Tokenizer == nil || !m.Engine.Caps().Guides {
+		if field == "" {
+			return nil, nil // a server's default asks for nothing that cannot be had
+		}
+		return nil, llm.Errorf(llm.Unsupported, field, "%s: the server behind this one cannot be steered token by token", field)
+	}
+	if err := m.checkControl(req, sampling); err != nil {
+		return nil, err
+	}
+	base := guide.Config{Vocab: m.Tokenizer.Vocab(), EOS: m.EOS, Budget: b, MaxTokens: sampling.MaxTokens}
+	if m.thinks(req) {
+		var err error
+		if base.End, err = m.Tokenizer.Encode(m.Parser.End, nil); err != nil {
+			return nil, err
+		}
+		if len(m.Parser.Opens) > 0 {
+			if base.Open, err = m.Tokenizer.Encode(m.Parser.Opens[0], nil); err != nil {
+				return nil, err
+			}
+		}
+		base.Closes = m.Parser.Closes
+		base.Thoughts = m.mayThink(req)
+		m.noRoom(prompt, &base)
+	}
+	m.phases(req, prompt, &base, sampling)
+	content, thought, err := m.compile(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	all := make(guides, req.N)
+	for i := range all {
+		c := base
+		if m.thinks(req) {
+			c.Parser, _ = m.Parser.New(m.start(req, prompt.open)).(reasoning.Stager)
+		}
+		if c.Answer, err = matcher(content); err == nil {
+			c.Thought, err = matcher(thought)
+		}
+		if err != nil {
+			all.close()
+			return nil, err
+		}
+		all[i] = guide.New(c, m.shared(req))
+	}
+	return all, nil
+}
+
+// mayThink is false where the request has switched thinking off.
+func (m *Model) mayThink(req *Request) bool {
+	on, given := m.wish(req).On()
+	return on || !given
+}
+
+// noRoom closes in the prompt a thought that has no token to be written in.
+func (m *Model) noRoom(prompt *prompted, c *guide.Config) {
+	if prompt.open == reasoning.OpenYes && c.Budget.Limited && c.Budget.Tokens == 0 && prompt.IDs != nil {
+		prompt.IDs = append(slices.Clone(prompt.IDs), c.End...)
+		prompt.tokens, prompt.open, prompt.spent = len(prompt.IDs), reasoning.OpenNo, true
+		c.Thoughts = false
+	}
+}
+
+// phases gives thought and answer parameters of their own.
+func (m *Model) phases(req *Request, prompt *prompted, c *guide.Config, sampling *llm.SamplingParams) {
+	if req.Control.Sampling == nil || !m.thinks(req) {
+		return
+	}
+	answer, thought := *sampling, *sampling
+	req.Control.Sampling(&thought)
+	c.AnswerSampling, c.ThoughtSampling = &answer, &thought
+	if prompt.open == reasoning.OpenYes {
+		*sampling = thought
+	}
+}
+
+func (m *Model) checkControl(req *Request, sampling *llm.SamplingParams) error {
+	c := req.Control
+	if c.Reserve > 0 && sampling.MaxTokens > 0 && c.Reserve >= sampling.MaxTokens {
+		return llm.Errorf(llm.Invalid, "reserve_answer_tokens", "reserve_answer_tokens is %d, must be less than the %d tokens that the choice may have", c.Reserve, sampling.MaxTokens)
+	}
+	if req.ThoughtGrammar != nil && !m.thinks(req) {
+		return llm.Errorf(llm.Invalid, req.ThoughtGrammar.Field, "%s: this model's answers have no thought that could be told apart", req.ThoughtGrammar.Field)
+	}
+	return nil
+}
+
+// compile makes the request's grammars, within bounds and outside of the engine.
+func (m *Model) compile(ctx context.Context, req *Request) (content, thought grammar.Compiled, err error) {
+	spec := req.Grammar
+	if req.ToolChoice.Required {
+		if spec != nil {
+			return nil, nil, llm.Errorf(llm.Invalid, spec.Field, "%s and a tool_choice that requires a call exclude each other", spec.Field)
+		}
+		if spec, err = m.callGrammar(req); err != nil {
+			return nil, nil, err
+		}
+	}
+	if content, err = m.compileOne(ctx, spec); err != nil {
+		return nil, nil, err
+	}
+	thought, err = m.compileOne(ctx, req.ThoughtGrammar)
+	return content, thought, err
+}
+
+func (m *Model) compileOne(ctx context.Context, g *Grammar) (grammar.Compiled, error) {
+	if g == nil {
+		return nil, nil
+	}
+	if m.Grammars == nil {
+		return nil, llm.Errorf(llm.Unsupported, g.Field, "%s: grammars need the model's tokenizer", g.Field)
+	}
+	compiled, err := m.Grammars.Compile(ctx, g.Spec)
+	switch {
+	case err == nil:
+		return compiled, nil
+	case errors.Is(err, ctx.Err()):
+		return nil, &llm.Error{Kind: llm.Cancelled, Message: "The request was cancelled.", Err: err}
+	}
+	return nil, llm.Errorf(llm.Invalid, g.Field, "%s: %s", g.Field, err)
+}
+
+func matcher(g grammar.Compiled) (guide.Matcher, error) {
+	if g == nil {
+		return nil, nil
+	}
+	m, err := g.Matcher()
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// shared is what the model's guides share, by parser.
+func (m *Model) shared(req *Request) *guide.Shared {
+	if !m.thinks(req) {
+		return &m.guideSets.bare
+	}
+	m.guideSets.thinking.Framed = m.Parser.Tools
+	return &m.guideSets.thinking
+}
+
+// guideSets are made at first use.
+type guideSets struct{ bare, thinking guide.Shared }
