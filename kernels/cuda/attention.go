@@ -58,7 +58,7 @@ func (a Attention) Launches(b Batch, rows int, p *Planner, out, qkv Buffer, narr
 			Shared: uint32(prefillShared(dim)), Args: args(b.Wide, HeaderWide),
 		})
 	}
-	return append(all, combine(b, w, p, out, a.Partials, a.Sinks, a.Heads, dim)), nil
+	return append(all, combine(b, w, p, out, a.Partials, a.Sinks, a.Heads, dim)...), nil
 }
 
 func (a Attention) check(rows int, p *Planner, out, qkv Buffer) error {
@@ -84,15 +84,19 @@ func (a Attention) check(rows int, p *Planner, out, qkv Buffer) error {
 	return nil
 }
 
-// combine merges the rows whose tokens were cut; sinks may be 0.
-func combine(b Batch, w Work, p *Planner, out Buffer, partials, sinks Ptr, heads, dim int) Launch {
+// combine merges the rows whose tokens were cut, where the bucket can have any;
+// sinks may be 0.
+func combine(b Batch, w Work, p *Planner, out Buffer, partials, sinks Ptr, heads, dim int) []Launch {
 	const warps = 4 // a head each
-	return Launch{
+	if w.Merges == 0 {
+		return nil
+	}
+	return []Launch{{
 		Kernel: "attention_combine", Grid: [3]uint32{uint32(w.Merges), uint32(ceilDiv(heads, warps)), 1}, Block: block1(32 * warps),
 		Args: []uint64{
 			uint64(b.Header), uint64(b.Merges), uint64(partials), Int(p.Slots()), uint64(sinks), uint64(out.Ptr), Int(heads), Int(dim),
 		},
-	}
+	}}
 }
 
 // Attention's shared memory, as the kernels lay it out.

@@ -127,6 +127,9 @@ func (p *Planner) Capacity(rows int) Work {
 		w.Merges += cut
 	}
 	w.Merges = min(w.Merges, rows)
+	if p.maxContext <= p.Split {
+		w.Merges = 0 // nothing is long enough to be cut
+	}
 	return w
 }
 

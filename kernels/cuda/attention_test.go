@@ -252,3 +252,47 @@ func TestAttentionOverALongContext(t *testing.T) {
 		t.Run(c.String(), func(t *testing.T) { c.run(t) })
 	}
 }
+
+// With Fixed, a row that decodes gets the same bits whoever else is in the batch.
+func TestFixedAttentionDoesNotDependOnNeighbours(t *testing.T) {
+	const heads, kvHeads, dim, length = 8, 2, 32, 900
+	alone := func(others []part) []float64 {
+		r := newRig(t, 7)
+		p := newPaged(r, append([]part{{1, length}}, others...))
+		planner, err := cuda.NewPlanner(heads, kvHeads, dim, 0, true, cuda.Limits{MaxRows: 64, MaxSeqs: 8, MaxContext: 2048, SMs: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.plan(planner)
+		cols := (heads + 2*kvHeads) * dim
+		rng := newRig(t, 8).rng // the first sequence's row and tokens are always the same
+		draw := func(v []float64) {
+			for i := range v {
+				v[i] = rng.NormFloat64()
+			}
+		}
+		rows, keys, values := r.normal(p.bucket*cols), p.cache(kvHeads, dim), p.cache(kvHeads, dim)
+		draw(rows[:cols])
+		for pos := range length {
+			for h := range kvHeads {
+				draw(keys[p.at(0, pos, kvHeads, h, dim):][:dim])
+				draw(values[p.at(0, pos, kvHeads, h, dim):][:dim])
+			}
+		}
+		a := cuda.Attention{
+			Heads: heads, Scale: 0.2, Partials: r.nan(int(planner.PartialBytes(heads, dim))),
+			KV: cuda.KV{K: r.elements(cuda.ElemBF16, keys), V: r.elements(cuda.ElemBF16, values), KVHeads: kvHeads, HeadDim: dim},
+		}
+		out := cuda.Buffer{Ptr: r.nan(p.bucket * heads * dim * 2), Cols: heads * dim}
+		r.run(a.Launches(r.batch, p.bucket, planner, out, r.buffer(cuda.ElemBF16, cols, rows), false))
+		return r.values(out, 1)[0]
+	}
+	want := alone(nil)
+	for _, others := range [][]part{{{1, 5}}, {{1, 1700}, {1, 1900}}, {{20, 40}, {3, 300}, {1, 33}}} {
+		for i, v := range alone(others) {
+			if v != want[i] {
+				t.Fatalf("beside %v, element %d is %v, alone %v", others, i, v, want[i])
+			}
+		}
+	}
+}

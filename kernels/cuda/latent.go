@@ -73,7 +73,7 @@ func (l Latent) Launches(b Batch, rows int, p *Planner, out, absorbed, q Buffer)
 		return nil, fmt.Errorf("cuda: %s: scratch at %#x", op, l.Partials)
 	}
 	w := p.Capacity(rows)
-	return []Launch{{
+	return append([]Launch{{
 		Kernel: op,
 		Grid:   [3]uint32{uint32(w.Narrow), uint32(p.Blocks), 1}, Block: block1(latentWarps * 32),
 		Shared: uint32(latentShared(l.Rank, l.RopeDim)),
@@ -82,7 +82,7 @@ func (l Latent) Launches(b Batch, rows int, p *Planner, out, absorbed, q Buffer)
 			uint64(absorbed.Ptr), uint64(q.Ptr), uint64(l.Pages), uint64(out.Ptr), uint64(l.Partials), Int(p.Slots()),
 			Int(l.Heads), Int(l.Rank), Int(l.NopeDim), Int(l.RopeDim), Float(l.Scale),
 		},
-	}, combine(b, w, p, out, l.Partials, 0, l.Heads, l.Rank)}, nil
+	}}, combine(b, w, p, out, l.Partials, 0, l.Heads, l.Rank)...), nil
 }
 
 const (
