@@ -90,6 +90,8 @@ type description struct {
 	Hidden       int           `json:"hidden_size"`
 	Heads        int           `json:"attention_heads"`
 	KVHeads      int           `json:"key_value_heads"`
+	Experts      int           `json:"experts,omitempty"`
+	TokenExperts int           `json:"experts_per_token,omitempty"`
 	Vocabulary   int           `json:"vocabulary"`
 	Context      int           `json:"context"`
 	Tied         bool          `json:"tied_embeddings"`
@@ -114,6 +116,10 @@ func describe(m *weights.Model) (*description, error) {
 		Hidden        int            `json:"hidden_size"`
 		Heads         int            `json:"num_attention_heads"`
 		KVHeads       int            `json:"num_key_value_heads"`
+		Experts       int            `json:"num_experts"`
+		LocalExperts  int            `json:"num_local_experts"`
+		RoutedExperts int            `json:"n_routed_experts"`
+		TokenExperts  int            `json:"num_experts_per_tok"`
 		Vocab         int            `json:"vocab_size"`
 		Context       int            `json:"max_position_embeddings"`
 		Tied          bool           `json:"tie_word_embeddings"`
@@ -126,6 +132,7 @@ func describe(m *weights.Model) (*description, error) {
 	d := &description{
 		Path: m.Path, Format: m.Format, Architecture: c.ModelType, Bytes: m.TotalBytes(),
 		Layers: c.Layers, Hidden: c.Hidden, Heads: c.Heads, KVHeads: c.KVHeads,
+		Experts: max(c.Experts, c.LocalExperts, c.RoutedExperts), TokenExperts: c.TokenExperts,
 		Vocabulary: c.Vocab, Context: c.Context, Tied: c.Tied,
 	}
 	if len(c.Architectures) > 0 {
@@ -270,6 +277,9 @@ func (d *description) print(out io.Writer) error {
 		row("tensors", "%d %s (%s values)", c.Count, c.Type, short(c.Values))
 	}
 	row("layers", "%d, hidden %d, heads %d, key-value heads %d", d.Layers, d.Hidden, d.Heads, d.KVHeads)
+	if d.Experts > 0 {
+		row("experts", "%d, %d a token", d.Experts, d.TokenExperts)
+	}
 	row("embeddings", "%s", map[bool]string{true: "tied", false: "untied"}[d.Tied])
 	row("tokenizer", "%s", d.Tokenizer)
 	row("vocabulary", "%d", d.Vocabulary)
