@@ -4,46 +4,21 @@ package cuda
 
 import (
 	"errors"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
 	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/backend/backendtest"
 	"github.com/reasond/reasond/internal/backend/ranks"
-	driver "github.com/reasond/reasond/internal/cuda"
 	"github.com/reasond/reasond/internal/cuda/cudatest"
 	"github.com/reasond/reasond/internal/model"
 	"github.com/reasond/reasond/internal/weights"
 )
 
-// onTwoDevices returns how groups are made where the driver has two devices. Where
-// the emulated one has not, it runs the test in a process where it has; then it
-// returns nil and there is nothing left to do.
+// onTwoDevices returns how groups are made; nil: the test has run elsewhere.
 func onTwoDevices(t *testing.T) backendtest.OpenRanks {
 	t.Helper()
-	path := cudatest.Driver(t)
-	if err := driver.Open(path); err != nil {
-		t.Fatal(err)
-	}
-	infos, err := driver.Devices()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(infos) < 2 {
-		if !cudatest.Present() || os.Getenv("EMU_DEVICES") != "" {
-			t.Skip("one device")
-		}
-		self, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v")
-		c.Env = append(os.Environ(), "EMU_DEVICES=2")
-		if out, err := c.CombinedOutput(); err != nil {
-			t.Errorf("with two devices: %v\n%s", err, out)
-		}
+	if !cudatest.Several(t, 2) {
 		return nil
 	}
 	nccl := ""
@@ -51,10 +26,7 @@ func onTwoDevices(t *testing.T) backendtest.OpenRanks {
 		nccl = cudatest.NCCL(t)
 	}
 	return func(cfg backend.Config, n int) ([]backend.Backend, error) {
-		opt := Options{Driver: path, BLAS: "none"}
-		if n > len(infos) {
-			t.Skipf("%d devices", len(infos))
-		}
+		opt := Options{Driver: cudatest.Driver(t), BLAS: "none"}
 		if n == 1 {
 			b, err := New(opt, cfg)
 			return []backend.Backend{b}, err
