@@ -103,6 +103,102 @@ func TestProgramsThatDoNotFitAreRefused(t *testing.T) {
 	}
 }
 
+// Law: an op of experts or latents whose shapes do not fit makes Build fail, and
+// matrices that do not go together make no stack.
+func TestMisfitsOfExpertsAreRefused(t *testing.T) {
+	matrix := func(out, in int) weights.Tensor {
+		return weights.Tensor{Name: "m", Shape: []int{out, in}, Data: make([]byte, 4*out*in)}
+	}
+	type parts struct {
+		x, y, narrow, q, kv, latent backend.Buffer
+		router                      backend.Linear
+		by                          backend.Routing
+		gateUp, down, heads         backend.Stack
+		spec                        backend.LatentSpec
+	}
+	route := backend.RouterSpec{TopK: 2, Scale: 1, Correction: backend.NoVector}
+	build := func(t *testing.T, ops func(p backend.Program, h parts)) error {
+		b, err := reference.New(backend.Config{MaxRows: 8, MaxSeqs: 2, MaxContext: 64, Pages: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		var h parts
+		for _, f := range []struct {
+			to   *backend.Buffer
+			cols int
+		}{{&h.x, 8}, {&h.y, 8}, {&h.narrow, 7}, {&h.q, 2 * 6}, {&h.kv, 10}, {&h.latent, 2 * 8}} {
+			*f.to, _ = b.NewBuffer(f.cols)
+		}
+		h.router, _ = b.NewLinear(backend.LinearSpec{Name: "router", Parts: []weights.Tensor{matrix(4, 8)}})
+		h.by, _ = b.NewRouting(2)
+		var gateUp, down, heads []backend.LinearSpec
+		for range 4 {
+			gateUp = append(gateUp, backend.LinearSpec{Name: "up", Gated: true, Parts: []weights.Tensor{matrix(16, 8), matrix(16, 8)}})
+			down = append(down, backend.LinearSpec{Name: "down", Parts: []weights.Tensor{matrix(8, 16)}})
+		}
+		for range 2 {
+			heads = append(heads, backend.LinearSpec{Name: "head", Parts: []weights.Tensor{matrix(8, 2)}})
+		}
+		h.gateUp, _ = b.NewStack(gateUp)
+		h.down, _ = b.NewStack(down)
+		h.heads, _ = b.NewStack(heads)
+		norm, _ := b.NewVector(weights.Tensor{Shape: []int{8}, Data: make([]byte, 32)})
+		rope, _ := b.NewRope(backend.RopeSpec{Inv: []float64{1}, Scale: 1})
+		if err := b.NewLatentKV(1, 10); err != nil {
+			t.Fatal(err)
+		}
+		h.spec = backend.LatentSpec{Heads: 2, Rank: 8, NopeDim: 4, RopeDim: 2, Norm: norm, Rope: rope, Scale: 1}
+		for _, bad := range [][]backend.LinearSpec{nil, {gateUp[0], down[0]}, {down[0], heads[0]}} {
+			if _, err := b.NewStack(bad); err == nil || strings.Contains(err.Error(), "\n") {
+				t.Errorf("a stack of %d matrices that do not go together: %v", len(bad), err)
+			}
+		}
+		return b.Build(func(p backend.Program) { ops(p, h) })
+	}
+	act := backend.Activation{}
+	allButOne := func(p backend.Program, h parts) {
+		p.Route(h.by, h.x, h.router, route)
+		p.Experts(h.y, h.x, h.by, h.gateUp, h.down, act, true)
+		p.StoreLatent(h.q, h.kv, 0, h.spec)
+		p.HeadLinear(h.latent, h.q, h.heads, backend.HeadSpec{XStride: 6, OutStride: 8})
+		p.LatentAttention(h.latent, h.latent, h.q, 0, h.spec)
+	}
+	if err := build(t, allButOne); err == nil || !strings.Contains(err.Error(), "LatentAttention") {
+		t.Errorf("an attention into its own queries: %v", err)
+	}
+	for name, ops := range map[string]func(p backend.Program, h parts){
+		"Route": func(p backend.Program, h parts) {
+			three := route
+			three.TopK = 3
+			p.Route(h.by, h.x, h.router, three)
+		},
+		"Route router": func(p backend.Program, h parts) { p.Route(h.by, h.narrow, h.router, route) },
+		"Route group": func(p backend.Program, h parts) {
+			grouped := route
+			grouped.Groups, grouped.TopGroups = 4, 1
+			p.Route(h.by, h.x, h.router, grouped)
+		},
+		"Experts":       func(p backend.Program, h parts) { p.Experts(h.x, h.x, h.by, h.gateUp, h.down, act, true) },
+		"Experts out":   func(p backend.Program, h parts) { p.Experts(h.narrow, h.x, h.by, h.gateUp, h.down, act, true) },
+		"Experts order": func(p backend.Program, h parts) { p.Experts(h.y, h.x, h.by, h.down, h.gateUp, act, true) },
+		"HeadLinear": func(p backend.Program, h parts) {
+			p.HeadLinear(h.latent, h.q, h.heads, backend.HeadSpec{XStride: 12, OutStride: 8})
+		},
+		"HeadLinear out": func(p backend.Program, h parts) {
+			p.HeadLinear(h.latent, h.q, h.heads, backend.HeadSpec{XStride: 6, OutStride: 7})
+		},
+		"StoreLatent":       func(p backend.Program, h parts) { p.StoreLatent(h.q, h.x, 0, h.spec) },
+		"StoreLatent layer": func(p backend.Program, h parts) { p.StoreLatent(h.q, h.kv, 1, h.spec) },
+		"LatentAttention":   func(p backend.Program, h parts) { p.LatentAttention(h.x, h.latent, h.q, 0, h.spec) },
+	} {
+		op, _, _ := strings.Cut(name, " ")
+		if err := build(t, ops); err == nil || !strings.Contains(err.Error(), op) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func BenchmarkDecodeTinyReasoner(b *testing.B) {
 	src, err := weights.Open("../../../testdata/tiny-reasoner")
 	if err != nil {
