@@ -18,6 +18,7 @@ import transformers
 
 PROMPT, WARM, STEPS = 32, 4, 64
 DEADLINE = time.monotonic() + 105
+DEVICE = "cuda"
 
 
 def config(name):
@@ -39,8 +40,8 @@ def build(name):
     c = config(name)
     with torch.device("meta"):
         model = transformers.AutoModelForCausalLM.from_config(c, dtype=torch.bfloat16)
-    model = model.to_empty(device="cuda").eval()
-    fresh = type(model.model.rotary_emb)(c).to("cuda")  # its tables are no parameters
+    model = model.to_empty(device=DEVICE).eval()
+    fresh = type(model.model.rotary_emb)(c).to(DEVICE)  # its tables are no parameters
     model.model.rotary_emb = fresh
     for p in model.parameters():
         if p.dim() > 1:
@@ -53,9 +54,9 @@ def build(name):
 
 def decode(model, c, batch):
     cache = transformers.StaticCache(config=c, max_cache_len=PROMPT + WARM + STEPS + 8)
-    ids = torch.randint(0, c.vocab_size, (batch, PROMPT), device="cuda")
+    ids = torch.randint(0, c.vocab_size, (batch, PROMPT), device=DEVICE)
     token = model(ids, past_key_values=cache, use_cache=True).logits[:, -1:].argmax(-1)
-    position = torch.full((1,), PROMPT, device="cuda", dtype=torch.long)
+    position = torch.full((1,), PROMPT, device=DEVICE, dtype=torch.long)
 
     def step():
         logits = model(token, past_key_values=cache, use_cache=True, cache_position=position).logits
