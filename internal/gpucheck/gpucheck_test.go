@@ -4,10 +4,12 @@ package gpucheck
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	driver "github.com/reasond/reasond/internal/cuda"
 	"github.com/reasond/reasond/internal/cuda/cudatest"
@@ -27,7 +29,24 @@ func TestSuites(t *testing.T) {
 		t.Skip("no suites are linked in: `make gpu-bundle` does")
 	}
 	for _, s := range suites {
-		t.Run(s.name, s.run)
+		start, outcome := time.Now(), "" // stays so where -test.run leaves the suite out
+		t.Run(s.name, func(t *testing.T) {
+			defer func() {
+				switch {
+				case t.Failed():
+					outcome = "FAILED"
+				case t.Skipped():
+					outcome = "skipped"
+				default:
+					outcome = "passed"
+				}
+			}()
+			s.run(t)
+		})
+		// gpu-check counts these lines, also when its time is over before the end.
+		if outcome != "" {
+			fmt.Printf("suite %s %s %.1fs\n", s.name, outcome, time.Since(start).Seconds())
+		}
 	}
 }
 
