@@ -18,6 +18,8 @@ type Options struct {
 	TemplateKwargs  map[string]any // template options of chats that give none
 	MaxContext      int            // tokens of prompt and answer; 0: the model's
 	Threads         int            // 0: the machine's cores
+	TensorParallel  int            // GPUs that share each layer; 0: 1
+	DataParallel    int            // engines with the whole model each, one a GPU; 0: 1
 	Float32         bool           // exact arithmetic of weights that are not quantised: the same answer on every machine
 	DownloadDir     string         // instead of Hugging Face's cache folder
 }
@@ -37,7 +39,8 @@ func Open(model string, opts Options) (*Model, error) {
 	}
 	b, err := cli.Open(context.Background(), cli.Opening{
 		Model: model, Parser: opts.ReasoningParser, ChatTemplate: opts.ChatTemplate, TemplateKwargs: kwargs,
-		MaxContext: opts.MaxContext, Threads: opts.Threads, Float32: opts.Float32, DownloadDir: opts.DownloadDir,
+		MaxContext: opts.MaxContext, Threads: opts.Threads,
+		TensorParallel: opts.TensorParallel, DataParallel: opts.DataParallel, Float32: opts.Float32, DownloadDir: opts.DownloadDir,
 	})
 	if err != nil {
 		return nil, err

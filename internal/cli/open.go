@@ -19,6 +19,8 @@ type Opening struct {
 	TemplateKwargs map[string]json.RawMessage
 	MaxContext     int // tokens
 	Threads        int
+	TensorParallel int
+	DataParallel   int
 	Float32        bool
 	DownloadDir    string
 }
@@ -29,6 +31,7 @@ func Open(ctx context.Context, o Opening) (*bundle.Bundle, error) {
 	m := config.DefaultModel()
 	m.Path, m.Parser, m.ChatTemplate, m.DownloadDir = o.Model, o.Parser, o.ChatTemplate, o.DownloadDir
 	m.MaxModelLen, m.Threads, m.TemplateKwargs = o.MaxContext, o.Threads, o.TemplateKwargs
+	m.TensorParallel, m.DataParallel = max(o.TensorParallel, 1), max(o.DataParallel, 1)
 	if o.Float32 {
 		m.DType = "float32"
 	}
