@@ -30,6 +30,7 @@ var params = map[string]string{
 	"frequency_penalty": "frequency_penalty", "presence_penalty": "presence_penalty", "repetition_penalty": "repetition_penalty",
 	"logit_bias": "logit_bias", "sampling_seed": "seed", "n": "n",
 	"stop": "stop", "stop_token_ids": "stop_token_ids", "ignore_eos": "ignore_eos",
+	"regex": "regex", "ebnf": "ebnf", "json_schema": "json_schema", "structural_tag": "structural_tag",
 	"no_stop_trim": "include_stop_str_in_output", "skip_special_tokens": "skip_special_tokens",
 }
 

@@ -16,7 +16,32 @@ var chatFields = map[string]field{
 	"messages": messages,
 	"tools":    tools,
 
-	"tool_choice": toolChoice,
+	"tool_choice":         toolChoice,
+	"parallel_tool_calls": parallelCalls,
+
+	"response_format":    responseFormat,
+	"structured_outputs": structuredOutputs,
+	"guided_json":        schemaMember,
+	"guided_regex":       grammarText(GrammarRegex),
+	"guided_choice":      choiceMember,
+	"guided_grammar":     grammarText(GrammarEBNF),
+	"json_schema":        schemaMember,
+	"regex":              grammarText(GrammarRegex),
+	"ebnf":               grammarText(GrammarEBNF),
+	"grammar":            grammarText(GrammarEBNF),
+	"structural_tag":     structuralMember,
+	"reasoning_grammar":  thoughtGrammar(GrammarEBNF),
+	"reasoning_regex":    thoughtGrammar(GrammarRegex),
+
+	"thinking_token_budget":   budget,
+	"thinking_budget":         budget,
+	"thinking_budget_tokens":  budget,
+	"reasoning_budget":        budget,
+	"reasoning_budget_tokens": budget,
+	"thinking_budget_grace":   grace,
+	"reserve_answer_tokens":   reserve,
+	"break_reasoning_loops":   boolean(func(d *chatDecoder) *bool { return &d.req.Control.BreakLoops }),
+	"reasoning_control":       boolean(func(d *chatDecoder) *bool { return &d.req.Control.Live }),
 
 	"stream":         boolean(func(d *chatDecoder) *bool { return &d.req.Stream }),
 	"stream_options": streamOptions,
@@ -298,25 +323,6 @@ func streamOptions(d *chatDecoder, name string, v value) error {
 		}
 		return &Error{Param: path, Code: CodeUnknown, Message: "unknown parameter: " + quote(path)}
 	})
-}
-
-func toolChoice(d *chatDecoder, name string, v value) error {
-	if v.kind() == "string" {
-		switch v.text() {
-		case "auto":
-			return nil
-		case "none":
-			d.noTools = true
-			return nil
-		case "required":
-			return unsupported(name, `only "auto" and "none" are supported by this server`)
-		}
-		return invalid(name, `must be "auto" or "none"`)
-	}
-	if v.kind() == "object" {
-		return unsupported(name, `only "auto" and "none" are supported by this server`)
-	}
-	return invalid(name, "must be a string or an object, got %s", v.kind())
 }
 
 // reservedKwargs would replace what the request says elsewhere, or reach into

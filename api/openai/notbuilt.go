@@ -29,17 +29,6 @@ func empty(v value) bool {
 	return false
 }
 
-func plainText(v value) bool {
-	plain := v.kind() == "object"
-	if plain {
-		_ = v.members(func(name string, v value) error {
-			plain = plain && name == "type" && v.kind() == "string" && v.text() == "text"
-			return nil
-		})
-	}
-	return plain && !empty(v)
-}
-
 func textOnly(v value) bool {
 	plain := v.kind() == "array"
 	if plain {
@@ -63,23 +52,17 @@ var (
 var notBuilt = map[string]asks{
 	// OpenAI: bookkeeping that cannot change the answer.
 	"user": always, "metadata": always, "store": always, "service_tier": always, "safety_identifier": always,
-	"prompt_cache_key": always, "prompt_cache_retention": always, "parallel_tool_calls": always,
+	"prompt_cache_key": always, "prompt_cache_retention": always,
 
 	// OpenAI.
-	"response_format": plainText, "functions": empty,
-	"function_call": only(`"none"`, `"auto"`), "audio": never, "prediction": never, "modalities": textOnly,
+	"functions": empty, "function_call": only(`"none"`, `"auto"`), "audio": never, "prediction": never, "modalities": textOnly,
 	"verbosity": only(`"medium"`), "web_search_options": never, "moderation": never,
 
 	// Structured output.
-	"structured_outputs": never, "guided_json": never, "guided_regex": never, "guided_choice": never,
-	"guided_grammar": never, "guided_decoding_backend": never, "guided_whitespace_pattern": never,
-	"json_schema": never, "regex": never, "ebnf": never, "grammar": empty, "grammar_lazy": off,
-	"grammar_triggers": empty, "format": empty, "structural_tag": never,
+	"guided_decoding_backend": always, "guided_whitespace_pattern": never, "grammar_lazy": off, "grammar_triggers": empty, "format": empty,
 
 	// Reasoning.
-	"thinking_token_budget": never, "thinking_budget": never, "thinking_budget_tokens": only("-1"),
-	"reasoning_budget": only("-1"), "reasoning_budget_tokens": only("-1"), "reasoning_budget_message": empty,
-	"reasoning_control": off, "reasoning_history": never,
+	"reasoning_budget_message": empty, "reasoning_history": never,
 	"custom_params": empty, "repetition_detection": never, "thinking_forced_open": off, "parse_tool_calls": always,
 	"reasoning_in_content": off, "include_thinking": only("true"),
 

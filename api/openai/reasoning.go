@@ -12,7 +12,7 @@ import (
 //	enable_thinking, thinking, think   true, false
 //	thinking                           {type: enabled | disabled | adaptive}
 //	reasoning_effort                   none … max
-//	reasoning                          {effort, enabled, exclude}
+//	reasoning                          {effort, enabled, exclude}; more in control.go
 //	separate_reasoning, stream_reasoning, include_reasoning   true, false
 //	reasoning_format                   auto, deepseek, deepseek-legacy, none
 
@@ -66,7 +66,7 @@ func thinking(d *chatDecoder, name string, v value) error {
 			typed = true
 			return thinkingType(d, path, v)
 		case key == "budget_tokens":
-			return unsupported(path, "not supported by this server")
+			return budget(d, path, v)
 		case key == "display" || key == "clear_thinking":
 			return unsupported(path, "not supported by this server")
 		}
@@ -126,8 +126,13 @@ func reasoningObject(d *chatDecoder, name string, v value) error {
 				d.said.include = append(d.said.include, said{path, !exclude})
 			}
 			return err
-		case "max_tokens", "summary", "generate_summary":
+		case "max_tokens":
+			return budget(d, path, v)
+		case "summary", "generate_summary":
 			return unsupported(path, "not supported by this server")
+		}
+		if phase, ok := phaseFields[key]; ok {
+			return phase(d, path, v)
 		}
 		return &Error{Param: path, Code: CodeUnknown, Message: "unknown parameter: " + quote(path)}
 	})

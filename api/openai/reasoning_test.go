@@ -94,10 +94,10 @@ func TestWhatASwitchCannotBeIsRefused(t *testing.T) {
 	for _, c := range []struct{ members, code, param string }{
 		{`"enable_thinking":"yes"`, CodeInvalidValue, "enable_thinking"}, {`"thinking":"on"`, CodeInvalidValue, "thinking"},
 		{`"thinking":{}`, CodeMissing, "thinking.type"}, {`"thinking":{"type":"auto"}`, CodeInvalidValue, "thinking.type"},
-		{`"thinking":{"type":"enabled","budget_tokens":1024}`, CodeUnsupported, "thinking.budget_tokens"},
+		{`"thinking":{"type":"enabled","budget_tokens":-2}`, CodeInvalidValue, "thinking.budget_tokens"},
 		{`"thinking":{"type":"enabled","x":1}`, CodeUnknown, "thinking.x"},
 		{`"reasoning":"high"`, CodeInvalidValue, "reasoning"}, {`"reasoning":{"effort":"huge"}`, CodeInvalidValue, "reasoning.effort"},
-		{`"reasoning":{"max_tokens":5}`, CodeUnsupported, "reasoning.max_tokens"}, {`"reasoning":{"y":5}`, CodeUnknown, "reasoning.y"},
+		{`"reasoning":{"max_tokens":"5"}`, CodeInvalidValue, "reasoning.max_tokens"}, {`"reasoning":{"summary":"auto"}`, CodeUnsupported, "reasoning.summary"}, {`"reasoning":{"y":5}`, CodeUnknown, "reasoning.y"},
 		{`"reasoning_format":"hidden"`, CodeInvalidValue, "reasoning_format"}, {`"include_reasoning":1`, CodeInvalidValue, "include_reasoning"},
 	} {
 		_, err := DecodeChat([]byte(`{` + hello + `,` + c.members + `}`))

@@ -46,6 +46,14 @@ type ChatRequest struct {
 	Given             GivenReasoning             `json:"-"`
 	TemplateKwargs    map[string]json.RawMessage `json:"chat_template_kwargs,omitempty"`
 
+	// ToolChoice demands a call; nil: the model may call or not.
+	ToolChoice *ToolChoice `json:"-"`
+	OneCall    bool        `json:"-"` // parallel_tool_calls false
+
+	Grammar        *Grammar `json:"-"` // what the answer must be; nil: free
+	ThoughtGrammar *Grammar `json:"-"`
+	Control        Control  `json:"-"`
+
 	AddGenerationPrompt  bool `json:"add_generation_prompt"` // true if not given
 	ContinueFinalMessage bool `json:"continue_final_message,omitempty"`
 
@@ -156,6 +164,12 @@ func (d *chatDecoder) finish(chat bool) error {
 	}
 	if d.noTools {
 		r.Tools = nil
+	}
+	if r.ToolChoice != nil && r.Tools == nil {
+		return invalid("tool_choice", "there are no tools to call")
+	}
+	if r.Control.Reserve > 0 && r.MaxTokens != nil && r.Control.Reserve >= *r.MaxTokens {
+		return invalid("reserve_answer_tokens", "must be less than max_tokens")
 	}
 	return d.reasoning()
 }

@@ -9,13 +9,15 @@ import (
 
 const hello = `"messages":[{"role":"user","content":"hi"}]`
 
+const aTool = `,"tools":[{"type":"function","function":{"name":"f"}}]`
+
 // requests are bodies with what is wrong with them: code and param, or neither.
 var requests = []struct{ name, body, code, param string }{
 	{"least", `{` + hello + `}`, "", ""},
 	{"all", `{"model":"m",` + hello + `,"stream":true,"stream_options":{"include_usage":true},"n":3,"max_tokens":7,"min_tokens":2,
 		"temperature":0.5,"top_p":0.9,"top_k":40,"min_p":0.1,"presence_penalty":-2,"frequency_penalty":2,"repetition_penalty":1.1,
 		"logit_bias":{"5":-100},"seed":-1,"logprobs":true,"top_logprobs":3,"stop":["a","b"],"stop_token_ids":[0,9],"ignore_eos":true,"include_stop_str_in_output":true,
-		"skip_special_tokens":false,"reasoning_effort":"high","separate_reasoning":false,"stream_reasoning":false,
+		"skip_special_tokens":false,"parallel_tool_calls":false,"regex":"a","reasoning_grammar":"b","thinking_token_budget":9,"reasoning_effort":"high","separate_reasoning":false,"stream_reasoning":false,
 		"chat_template_kwargs":{"enable_thinking":false},"cache_salt":"a-B_9","priority":-3,"request_id":"r.1"}`, "", ""},
 	{"nulls", `{` + hello + `,"model":null,"n":null,"stop":null,"tools":null,"tool_choice":null,"temperature":null,"logit_bias":null,"stream_options":null,"response_format":null,"audio":null}`, "", ""},
 	{"what clients always send", `{` + hello + `,"user":"u","metadata":{"a":"b"},"store":false,"logprobs":false,"top_logprobs":0,"response_format":{"type":"text"},
@@ -109,19 +111,38 @@ var requests = []struct{ name, body, code, param string }{
 	{"tool without function", `{` + hello + `,"tools":[{"type":"function"}]}`, CodeMissing, "tools[0].function"},
 	{"function without name", `{` + hello + `,"tools":[{"type":"function","function":{}}]}`, CodeMissing, "tools[0].function.name"},
 	{"parameters a string", `{` + hello + `,"tools":[{"type":"function","function":{"name":"f","parameters":"{}"}}]}`, CodeInvalidValue, "tools[0].function.parameters"},
-	{"tool_choice required", `{` + hello + `,"tool_choice":"required"}`, CodeUnsupported, "tool_choice"},
-	{"tool_choice named", `{` + hello + `,"tool_choice":{"type":"function","function":{"name":"f"}}}`, CodeUnsupported, "tool_choice"},
+	{"tool_choice required without tools", `{` + hello + `,"tool_choice":"required"}`, CodeInvalidValue, "tool_choice"},
+	{"tool_choice named without tools", `{` + hello + `,"tool_choice":{"type":"function","function":{"name":"f"}}}`, CodeInvalidValue, "tool_choice"},
+	{"tool_choice required", `{` + hello + aTool + `,"tool_choice":"required"}`, "", ""},
+	{"tool_choice named", `{` + hello + aTool + `,"tool_choice":{"type":"function","function":{"name":"f"}}}`, "", ""},
+	{"tool_choice without a name", `{` + hello + aTool + `,"tool_choice":{"type":"function"}}`, CodeMissing, "tool_choice.function.name"},
+	{"tool_choice of another type", `{` + hello + aTool + `,"tool_choice":{"type":"allowed_tools"}}`, CodeUnsupported, "tool_choice.type"},
+	{"parallel calls", `{` + hello + `,"parallel_tool_calls":1}`, CodeInvalidValue, "parallel_tool_calls"},
 	{"tool_choice other", `{` + hello + `,"tool_choice":"sometimes"}`, CodeInvalidValue, "tool_choice"},
 
-	{"response_format", `{` + hello + `,"response_format":{"type":"json_object"}}`, CodeUnsupported, "response_format"},
-	{"response_format schema", `{` + hello + `,"response_format":{"type":"json_schema","json_schema":{}}}`, CodeUnsupported, "response_format"},
+	{"response_format", `{` + hello + `,"response_format":{"type":"json_object"}}`, "", ""},
+	{"response_format schema", `{` + hello + `,"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{}}}}`, "", ""},
+	{"response_format without type", `{` + hello + `,"response_format":{}}`, CodeMissing, "response_format.type"},
+	{"response_format xml", `{` + hello + `,"response_format":{"type":"xml"}}`, CodeInvalidValue, "response_format.type"},
+	{"response_format without schema", `{` + hello + `,"response_format":{"type":"json_schema"}}`, CodeMissing, "response_format.json_schema"},
+	{"response_format schema a list", `{` + hello + `,"response_format":{"type":"json_schema","json_schema":{"schema":[]}}}`, CodeInvalidValue, "response_format.json_schema.schema"},
+	{"two grammars", `{` + hello + `,"response_format":{"type":"json_object"},"regex":"a"}`, CodeInvalidValue, "regex"},
+	{"regex a number", `{` + hello + `,"regex":1}`, CodeInvalidValue, "regex"},
+	{"choice of numbers", `{` + hello + `,"guided_choice":["a",1]}`, CodeInvalidValue, "guided_choice[1]"},
+	{"schema that is no JSON", `{` + hello + `,"json_schema":"{"}`, CodeInvalidValue, "json_schema"},
+	{"thought's grammar", `{` + hello + `,"reasoning_regex":"a+"}`, "", ""},
 	{"logprobs of another kind", `{` + hello + `,"logprobs":5}`, CodeInvalidValue, "logprobs"},
 	{"top_logprobs alone", `{` + hello + `,"top_logprobs":5}`, CodeInvalidValue, "top_logprobs"},
 	{"too many top_logprobs", `{` + hello + `,"logprobs":true,"top_logprobs":21}`, CodeInvalidValue, "top_logprobs"},
 	{"best_of", `{` + hello + `,"best_of":2}`, CodeUnsupported, "best_of"},
-	{"guided_json", `{` + hello + `,"guided_json":{}}`, CodeUnsupported, "guided_json"},
-	{"structured_outputs", `{` + hello + `,"structured_outputs":{"choice":["a"]}}`, CodeUnsupported, "structured_outputs"},
-	{"budget", `{` + hello + `,"thinking_token_budget":100}`, CodeUnsupported, "thinking_token_budget"},
+	{"guided_json", `{` + hello + `,"guided_json":{}}`, "", ""},
+	{"structured_outputs", `{` + hello + `,"structured_outputs":{"choice":["a"]}}`, "", ""},
+	{"structured_outputs of a kind", `{` + hello + `,"structured_outputs":{"xml":1}}`, CodeUnknown, "structured_outputs.xml"},
+	{"budget", `{` + hello + `,"thinking_token_budget":100,"reasoning_budget":-1}`, "", ""},
+	{"budget a word", `{` + hello + `,"thinking_token_budget":"much"}`, CodeInvalidValue, "thinking_token_budget"},
+	{"two budgets", `{` + hello + `,"thinking_token_budget":100,"thinking_budget":50}`, CodeInvalidValue, "thinking_budget"},
+	{"nothing for the thought", `{` + hello + `,"max_tokens":8,"reserve_answer_tokens":8}`, CodeInvalidValue, "reserve_answer_tokens"},
+	{"hot thought", `{` + hello + `,"reasoning":{"temperature":3}}`, CodeInvalidValue, "reasoning.temperature"},
 	{"client template", `{` + hello + `,"chat_template":"{{ 1 }}"}`, CodeUnsupported, "chat_template"},
 	{"audio output", `{` + hello + `,"modalities":["text","audio"]}`, CodeUnsupported, "modalities"},
 	{"functions", `{` + hello + `,"functions":[{"name":"f"}]}`, CodeUnsupported, "functions"},
@@ -155,7 +176,7 @@ func TestDecodeChatReadsEveryMember(t *testing.T) {
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Name
 		switch name {
-		case "Tools", "ContinueFinalMessage", "AdaptiveThinking", "RawContent", "DropReasoning": // exclude others
+		case "Tools", "ToolChoice", "ContinueFinalMessage", "AdaptiveThinking", "RawContent", "DropReasoning": // exclude others
 		case "SeparateReasoning", "StreamReasoning":
 			if v.Field(i).Bool() {
 				t.Errorf("%s is still true", name)

@@ -23,6 +23,9 @@ type Choice struct {
 	Logprobs     *Logprobs    `json:"logprobs"`
 	FinishReason string       `json:"finish_reason"`
 	MatchedStop  *MatchedStop `json:"matched_stop"`
+	// ReasoningStop says why the thought ended: natural, budget, loop, client or
+	// length; absent where there was none.
+	ReasoningStop string `json:"reasoning_stop,omitempty"`
 }
 
 // ChatCompletionChunk is one event of a stream. Members are present as in
@@ -44,6 +47,9 @@ type ChunkChoice struct {
 	Logprobs     *Logprobs    `json:"logprobs"`
 	FinishReason *string      `json:"finish_reason"`
 	MatchedStop  *MatchedStop `json:"matched_stop"`
+	// ReasoningStop says why the thought ended: natural, budget, loop, client or
+	// length; absent where there was none.
+	ReasoningStop string `json:"reasoning_stop,omitempty"`
 }
 
 // Completion is the answer of POST /v1/completions, and each event of its

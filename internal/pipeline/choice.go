@@ -37,13 +37,14 @@ type choice struct {
 	thinking  bool // the thought has begun
 	guide     *guide.Guide
 	spent     bool // the prompt has closed the thought
+	lead      bool // white space before the answer is not its grammar's, nor content
 }
 
 // textRun is a range of raw text.
 type textRun struct{ start, end int }
 
 func (m *Model) newChoice(i int, req *Request, start reasoning.Start) *choice {
-	c := &choice{index: i, req: req, parser: &plain{}, tools: m.toolReader(req), thinking: start.Open == reasoning.OpenYes}
+	c := &choice{index: i, req: req, lead: req.Grammar != nil, parser: &plain{}, tools: m.toolReader(req), thinking: start.Open == reasoning.OpenYes}
 	if m.Parser != nil && !req.NoParser {
 		c.parser, c.calls.json = m.Parser.New(start), m.Parser.Arguments
 	}

@@ -19,6 +19,24 @@ type Grammar struct {
 	Field string
 }
 
+// GrammarKind says how a grammar's source is written.
+type GrammarKind = grammar.Kind
+
+// The kinds that requests know, see package grammar.
+const (
+	GrammarJSON       = grammar.JSON
+	GrammarSchema     = grammar.Schema
+	GrammarRegex      = grammar.Regex
+	GrammarChoice     = grammar.Choice
+	GrammarEBNF       = grammar.EBNF
+	GrammarStructural = grammar.StructuralTag
+)
+
+// NewGrammar is a grammar that a field asks for.
+func NewGrammar(kind GrammarKind, source, field string) *Grammar {
+	return &Grammar{grammar.Spec{Kind: kind, Source: source}, field}
+}
+
 // Control bounds and steers the thought of a request.
 type Control struct {
 	Budget *int // most tokens of thought; nil: the server's default

@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"strings"
+
 	"github.com/reasond/reasond/api/reasoning"
 	"github.com/reasond/reasond/internal/grammar"
 	"github.com/reasond/reasond/internal/llm"
@@ -109,6 +111,13 @@ func (c *choice) toolCall(p toolcall.Piece) {
 
 // contentSegment shows content that a segment, or a part of one, holds.
 func (c *choice) contentSegment(s reasoning.Segment, text string) {
+	if c.lead && !c.raws() {
+		rest := strings.TrimLeft(text, " \t\r\n")
+		if rest == "" {
+			return
+		}
+		s.Start, text, c.lead = s.End-len(rest), rest, false
+	}
 	c.show(s)
 	if !c.req.KeepSpecial {
 		text = c.dropControl(s, text)

@@ -76,7 +76,8 @@ type reply struct {
 	finish             llm.Finish
 	calls              []openai.ToolCall
 	logprobs           []llm.TextLogprob
-	thought            bool // it reasoned, shown or not
+	thought            bool   // it reasoned, shown or not
+	thoughtStop        string // why that ended
 }
 
 // whole sends the answer in one piece.
@@ -135,7 +136,7 @@ func (c *chat) fold(r *reply, e llm.Event) error {
 		r.calls, err = addCall(r.calls, e.Text)
 		return err
 	case llm.EventFinish:
-		r.finish = *e.Finish
+		r.finish, r.thoughtStop = *e.Finish, e.ThoughtStop
 		r.thought = e.Usage != nil && e.Usage.Reasoning > 0
 		return c.finished(e)
 	}
@@ -152,5 +153,5 @@ func (r *reply) choice(i int, field Field) openai.Choice {
 	if text := r.content.String(); text != "" || !r.thought && r.reasoning.Len() == 0 && r.calls == nil {
 		message.Content = &text
 	}
-	return openai.Choice{Index: i, Message: message, Logprobs: wireLogprobs(r.logprobs), FinishReason: string(r.finish.Reason), MatchedStop: matchedStop(&r.finish)}
+	return openai.Choice{Index: i, Message: message, Logprobs: wireLogprobs(r.logprobs), FinishReason: string(r.finish.Reason), MatchedStop: matchedStop(&r.finish), ReasoningStop: r.thoughtStop}
 }

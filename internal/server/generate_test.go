@@ -170,9 +170,9 @@ func TestGenerateTakesTextIDsOrMessages(t *testing.T) {
 func TestGenerateRefusesByName(t *testing.T) {
 	f := begin(t, Config{}, scripted.Config{})
 	for _, c := range []struct{ body, param, code string }{
-		{goOn(`"sampling_params":{"regex":"a+"}`), "sampling_params.regex", "unsupported"},
-		{goOn(`"sampling_params":{"json_schema":"{}"}`), "sampling_params.json_schema", "unsupported"},
-		{goOn(`"sampling_params":{"ebnf":"root ::= x"}`), "sampling_params.ebnf", "unsupported"},
+		{goOn(`"sampling_params":{"regex":7}`), "sampling_params.regex", "invalid_value"},
+		{goOn(`"sampling_params":{"json_schema":"{"}`), "sampling_params.json_schema", "invalid_value"},
+		{goOn(`"sampling_params":{"ebnf":"x","regex":"y"}`), "sampling_params.regex", "invalid_value"},
 		{goOn(`"sampling_params":{"max_tokens":1}`), "sampling_params.max_tokens", "unknown_parameter"},
 		{goOn(`"sampling_params":{"top_p":0}`), "sampling_params.top_p", "invalid_value"},
 		{goOn(`"sampling_params":{"max_new_tokens":-1}`), "sampling_params.max_new_tokens", "invalid_value"},

@@ -147,7 +147,7 @@ func (s chatShape) choice(e llm.Event) openai.ChunkChoice {
 		choice.Delta.ToolCalls = []json.RawMessage{json.RawMessage(e.Text)}
 	case llm.EventFinish:
 		reason := string(e.Finish.Reason)
-		choice.FinishReason, choice.MatchedStop = &reason, matchedStop(e.Finish)
+		choice.FinishReason, choice.MatchedStop, choice.ReasoningStop = &reason, matchedStop(e.Finish), e.ThoughtStop
 	}
 	return choice
 }

@@ -43,7 +43,7 @@ func TestTextsAreRefusedByName(t *testing.T) {
 		{"/tokenize", `{"prompt":[` + strings.Repeat(`"",`, 5000) + `""]}`, "prompt"}, {"/tokenize", `{"prompt":"a","mm_processor_kwargs":{"fps":1}}`, "mm_processor_kwargs"},
 		{"/detokenize", `{}`, "tokens"}, {"/detokenize", `{"tokens":"a"}`, "tokens"}, {"/detokenize", `{"tokens":[1,"a"]}`, "tokens"}, {"/detokenize", `{"tokens":[[1],2]}`, "tokens[1]"},
 		{"/detokenize", `{"tokens":[99999]}`, "tokens"}, {"/detokenize", `{"tokens":[1e99]}`, "tokens"}, {"/detokenize", `{"tokens":[-1]}`, "tokens"}, {"/detokenize", `{"tokens":[1.5]}`, "tokens"},
-		{"/apply-template", `{}`, "messages"}, {"/apply-template", `{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_object"}}`, "response_format"},
+		{"/apply-template", `{}`, "messages"}, {"/apply-template", `{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"xml"}}`, "response_format.type"},
 	} {
 		r := f.do(t, http.MethodPost, c.path, c.body)
 		if e := envelope(t, r); r.status < 400 || r.status > 499 || e.Param == nil && c.param != "" || e.Param != nil && *e.Param != c.param {

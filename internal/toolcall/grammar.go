@@ -80,8 +80,13 @@ func jsonOf(schema json.RawMessage) (string, error) {
 		return "", errors.New("parameters are not a JSON schema")
 	}
 	members["x-guidance"] = json.RawMessage(`{"whitespace_flexible":false,"item_separator":", ","key_separator":": "}`)
-	if _, ok := members["type"]; !ok && members["properties"] != nil {
-		members["type"] = json.RawMessage(`"object"`)
+	if members["properties"] != nil {
+		// A tool takes the arguments that it lists, unless it says otherwise.
+		for name, value := range map[string]string{"type": `"object"`, "additionalProperties": "false"} {
+			if _, said := members[name]; !said {
+				members[name] = json.RawMessage(value)
+			}
+		}
 	}
 	data, err := json.Marshal(members)
 	return "%json " + string(data), err
