@@ -129,3 +129,24 @@ func TestTheIndexIsBounded(t *testing.T) {
 		t.Errorf("of a prompt beyond the bound %d blocks are known, %d held", got, len(x.entries))
 	}
 }
+
+// BenchmarkDispatch is what a request costs whose prompt has 4096 tokens, half of
+// them known to an engine, beside the engine's own work.
+func BenchmarkDispatch(b *testing.B) {
+	const engines = 8
+	x := newIndex(1 << 16)
+	head := ids(1, 2048)
+	all := make([]candidate, engines)
+	b.ReportAllocs()
+	seed := uint64(0)
+	for b.Loop() {
+		seed++
+		head = append(head[:2048], ids(seed%64+2, 2048)...)
+		blocks := x.blocks(request("tenant", "", head...))
+		for i := range all {
+			all[i].known = 0
+		}
+		x.match(blocks, func(i, n int) { all[i].known = n })
+		x.note(blocks, choose(all, defaultImbalance, int(seed)))
+	}
+}
