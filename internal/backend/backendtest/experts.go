@@ -47,7 +47,7 @@ func expertsCases() []expertsCase {
 // all, experts without rows, onto a residual stream and not.
 func (s suite) experts(t *testing.T) {
 	for i, c := range expertsCases() {
-		if i%s.thin() != 0 {
+		if i%thin != 0 {
 			continue
 		}
 		t.Run(c.String(), func(t *testing.T) {

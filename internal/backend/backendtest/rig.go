@@ -16,6 +16,7 @@ type rig struct {
 	cfg     backend.Config
 	rng     *rand.Rand
 	variant bool // see Tolerances.BatchVariant
+	quick   bool
 }
 
 func newRig(t *testing.T, s suite, cfg backend.Config, seed uint64) *rig {
@@ -29,7 +30,7 @@ func newRig(t *testing.T, s suite, cfg backend.Config, seed uint64) *rig {
 			t.Error(err)
 		}
 	})
-	return &rig{t, b, cfg, rand.New(rand.NewPCG(seed, 2)), s.tol.BatchVariant}
+	return &rig{t, b, cfg, rand.New(rand.NewPCG(seed, 2)), s.tol.BatchVariant, s.tol.Quick}
 }
 
 func must[T any](t *testing.T, v T, err error) T {
@@ -119,6 +120,16 @@ func (o reader) pick(row []float64) []float64 {
 // ones, where kernels change their tiling, and some beyond.
 var rowCounts = []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 33, 64}
 
+// fewRowCounts are some where kernels change.
+var fewRowCounts = []int{1, 7, 8, 9, 17, 64}
+
+func (r *rig) rowCounts() []int {
+	if r.quick {
+		return fewRowCounts
+	}
+	return rowCounts
+}
+
 // maxRows is the largest of rowCounts, and the vocabulary of the tests' inputs.
 const maxRows = 64
 
@@ -130,7 +141,7 @@ func (r *rig) rowwise(o reader, want [][]float64, tolerance float64) {
 	r.Helper()
 	d := NewDriver(r.Backend, r.cfg, 3)
 	seen := make([][]float32, len(want))
-	for _, n := range rowCounts {
+	for _, n := range r.rowCounts() {
 		ids := make([]int32, n)
 		for i, id := range r.rng.Perm(len(want))[:min(n, len(want))] {
 			ids[i] = int32(id)

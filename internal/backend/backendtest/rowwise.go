@@ -74,7 +74,10 @@ func shapes(d weights.DType) [][2]int {
 
 func (s suite) linear(t *testing.T) {
 	for i, d := range allDTypes {
-		for _, shape := range shapes(d) {
+		for j, shape := range shapes(d) {
+			if s.tol.Quick && j%4 != 1 {
+				continue
+			}
 			in, out := shape[0], shape[1]
 			t.Run(fmt.Sprintf("%s/%d to %d", d, in, out), func(t *testing.T) {
 				s.linearCase(t, uint64(i), in, []weights.DType{d}, []int{out}, []bool{in%64 == 0}, out%2 == 1)
@@ -197,7 +200,7 @@ func (s suite) logits(t *testing.T) {
 				t.Fatalf("Info().Vocab is %d, must be 131", n)
 			}
 			rows := matrix(table)
-			for _, n := range rowCounts {
+			for _, n := range r.rowCounts() {
 				wanted := r.rng.Perm(n)[:r.rng.IntN(n+1)]
 				ids := r.rng.Perm(131)[:n]
 				s.wanted(t, r, ids, wanted, func(id int) []float64 {

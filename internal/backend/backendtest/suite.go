@@ -19,8 +19,9 @@ type Tolerances struct {
 	// BatchVariant: a token's row may have other bits in another batch (other
 	// kernels for other numbers of rows), within the tolerance.
 	BatchVariant bool
-	// Thin takes one case in so many where there are many; 0: all.
-	Thin int
+	// Quick tries every op and format with fewer shapes and batches, for devices
+	// that are emulated.
+	Quick bool
 }
 
 // Float32 is what a backend must keep that computes in float32.
@@ -61,7 +62,13 @@ type suite struct {
 	tol  Tolerances
 }
 
-func (s suite) thin() int { return max(thin, s.tol.Thin) }
+// thin is how many cases one is taken of where only shapes differ.
+func (s suite) thin() int {
+	if s.tol.Quick {
+		return max(thin, 5)
+	}
+	return thin
+}
 
 // config sizes a backend for row-wise ops.
 func (s suite) config() backend.Config {

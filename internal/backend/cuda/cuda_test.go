@@ -28,11 +28,11 @@ var tolerances = backendtest.Tolerances{Exact: 1e-2, Dense: 2e-2, Quantised: 2e-
 // is a race.
 func TestOpsInThreeOrders(t *testing.T) {
 	open := opener(t)
-	for order, thin := range map[string]int{"forward": 4, "reverse": 9, "seed:7": 9} {
+	for _, order := range []string{"forward", "reverse", "seed:7"} {
 		t.Run(order, func(t *testing.T) {
 			inOrder(t, order)
 			tol := tolerances
-			tol.Thin = thin
+			tol.Quick = cudatest.Present()
 			backendtest.Run(t, open, tol)
 		})
 	}
