@@ -13,7 +13,7 @@ template <class In>
 __device__ __forceinline__ void activate_interleaved(const int* hdr, bf16* out, int cols, const In* x, int x_cols, const float* bias, int kind,
                                                      float alpha, float limit) {
 	int r = blockIdx.x, i = (blockIdx.y * blockDim.x + threadIdx.x) * 8;
-	if (r >= hdr[0] || i >= cols) return;
+	if (r >= hdr[HEADER_ROWS] || i >= cols) return;
 	float g[8], u[8], v[8];
 	load8(g, x + size_t(r) * x_cols + 2 * i);
 	load8(u, x + size_t(r) * x_cols + 2 * i + 8);

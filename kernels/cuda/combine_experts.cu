@@ -6,12 +6,13 @@
 //	out      [rows][cols] bf16, f32 or f32 +=
 //
 // A row a block along x, eight elements a thread along y.
+#include "batch.cuh"
 #include "vec8.cuh"
 
 extern "C" __global__ void __launch_bounds__(256)
 combine_experts(const int* hdr, void* out, int store, int cols, const bf16* results, const int* slots, const float* weights, int top_k) {
 	int r = blockIdx.x, i = (blockIdx.y * blockDim.x + threadIdx.x) * 8;
-	if (r >= hdr[0] || i >= cols) return;
+	if (r >= hdr[HEADER_ROWS] || i >= cols) return;
 	bool whole = cols % 8 == 0;
 	size_t at = size_t(r) * cols;
 	float sum[8] = {}, v[8];

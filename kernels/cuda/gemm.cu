@@ -10,6 +10,7 @@
 // A block multiplies 128 or 64 rows of x by 128 of W with eight warps, two by four.
 // Grid x runs over rows of x, so that the weights of neighbouring blocks come from
 // the cache.
+#include "batch.cuh"
 #include "common.cuh"
 
 constexpr int depth = 32, stages = 4, columns = 128, threads = 256;
@@ -40,7 +41,7 @@ __device__ __forceinline__ void gemm(const int* hdr, void* out, int store, int o
                                      int stride, int n, int k, const float* bias) {
 	constexpr int row_mmas = tile_rows / 2 / 16, column_mmas = columns / 4 / 8; // of a warp
 	DYN_SMEM(bf16, smem);
-	int rows = hdr[0], row0 = blockIdx.x * tile_rows, column0 = blockIdx.y * columns;
+	int rows = hdr[HEADER_ROWS], row0 = blockIdx.x * tile_rows, column0 = blockIdx.y * columns;
 	if (row0 >= rows) return;
 	int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
 	int warp_row = warp / 4 * (tile_rows / 2), warp_column = warp % 4 * (columns / 4);

@@ -24,6 +24,7 @@
 // Earlier rungs: a row a warp with FMA, which reads as fast for one token and computes
 // too much for four.
 #pragma once
+#include "batch.cuh"
 #include "formats.cuh"
 
 constexpr int linear_threads = 128;
@@ -62,9 +63,10 @@ __device__ __forceinline__ float sum8(const uint4& v) {
 	       ((bf16_low(v.z) + bf16_high(v.z)) + (bf16_low(v.w) + bf16_high(v.w)));
 }
 
-// acc += a record's 16 rows times its 64 columns of the input, which begin at xs;
-// sums has the sums of the input's groups of 32, a row of tokens each.
-template <class F, int tokens, int stride>
+// acc += a record's 16 rows times its 64 columns of the input, which begin at xs, for
+// the first `most` of the tokens; sums has the sums of the input's groups of 32, a row
+// of tokens each.
+template <class F, int tokens, int most, int stride>
 __device__ __forceinline__ void multiply(float (&acc)[tokens / 8][4], const typename F::Step& v, const bf16* xs, const float* sums, int lane) {
 #pragma unroll
 	for (int i = 0; i < 2; i++) { // 32 columns
@@ -74,7 +76,7 @@ __device__ __forceinline__ void multiply(float (&acc)[tokens / 8][4], const type
 		F::scale(d[0], o, v, F::group == 16 ? 2 * i : i);
 		if (F::group == 16) F::scale(d[1], o, v, 2 * i + 1);
 #pragma unroll
-		for (int n = 0; n < tokens / 8; n++) {
+		for (int n = 0; n < most / 8; n++) {
 			uint32_t b[4];
 			if (F::packed) {
 				ldmatrix_x4(b, xs + (8 * n + lane % 8) * stride + 32 * i + lane / 8 * 8);
@@ -129,7 +131,7 @@ template <class F, int tokens> __device__ __forceinline__ void linear(LINEAR_ARG
 		matrix = item[0], first = item[1], taken = item[2];
 	} else {
 		int blocks = gridDim.x / count;
-		matrix = piece / blocks, first = piece % blocks * tokens, taken = min(hdr[0] - first, tokens);
+		matrix = piece / blocks, first = piece % blocks * tokens, taken = min(hdr[HEADER_ROWS] - first, tokens);
 	}
 	if (taken <= 0) return;
 	int t = threadIdx.x;
@@ -140,7 +142,7 @@ template <class F, int tokens> __device__ __forceinline__ void linear(LINEAR_ARG
 	bool aligned = x_from % 8 == 0 && x_cols % 8 == 0;
 
 	int tile = blockIdx.z * 4 + warp, steps = m.steps(), step = blockIdx.y * slice, end = min(step + slice, steps);
-	bool works = tile * 16 < rows;
+	bool works = tile * 16 < rows, half = tokens == 64 && taken <= 32; // an expert's last piece
 	typename F::Step ahead[F::depth];
 	Place at_tile = F::place(m, tile, lane);
 	if (works) {
@@ -180,7 +182,13 @@ template <class F, int tokens> __device__ __forceinline__ void linear(LINEAR_ARG
 				for (int i = 0; i < F::depth; i++) {
 					int s = step + c + i;
 					if (s >= end) break;
-					multiply<F, tokens, stride>(acc, ahead[i], xs + (c + i) * 64, sums + (c + i) * 2 * tokens, lane);
+					const bf16* input = xs + (c + i) * 64;
+					const float* input_sums = sums + (c + i) * 2 * tokens;
+					if (half) {
+						multiply<F, tokens, tokens == 64 ? 32 : tokens, stride>(acc, ahead[i], input, input_sums, lane);
+					} else {
+						multiply<F, tokens, tokens, stride>(acc, ahead[i], input, input_sums, lane);
+					}
 					if (s + F::depth < end) F::load(ahead[i], at_tile, s + F::depth);
 				}
 			}

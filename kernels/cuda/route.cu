@@ -12,6 +12,7 @@
 //
 // A warp a row; lane l holds experts l, l+32, …, up to 512. Equal scores: the lower
 // expert first. A NaN counts as the least.
+#include "batch.cuh"
 #include "common.cuh"
 
 constexpr int route_warps = 4, held = 16, route_top = 16;
@@ -39,7 +40,7 @@ extern "C" __global__ void __launch_bounds__(route_warps * 32)
 route(const int* hdr, int* ids, float* weights, const float* logits, int experts, int top_k, int scoring, int normalize, float scale,
       const float* correction, int groups, int top_groups) {
 	int lane = threadIdx.x % 32, r = blockIdx.x * route_warps + threadIdx.x / 32;
-	if (r >= hdr[0]) return;
+	if (r >= hdr[HEADER_ROWS]) return;
 	logits += size_t(r) * experts;
 
 	// Scores that choose; values are what the weights are made of.

@@ -9,6 +9,7 @@
 //
 // Slots of an expert are in no particular order: what is computed for a slot does not
 // depend on its neighbours.
+#include "batch.cuh"
 #include "common.cuh"
 
 constexpr int sort_threads = 1024, most_experts = 512;
@@ -18,7 +19,7 @@ sort_pairs(const int* hdr, const int* ids, int experts, int top_k, int tokens, i
 	SHARED(int, next, most_experts); // counts, then the next free slot
 	SHARED(int, warp_slots, sort_threads / 32);
 	SHARED(int, warp_pieces, sort_threads / 32);
-	int t = threadIdx.x, pairs = hdr[0] * top_k;
+	int t = threadIdx.x, pairs = hdr[HEADER_ROWS] * top_k;
 	if (t < most_experts) next[t] = 0;
 	__syncthreads();
 	for (int i = t; i < pairs; i += sort_threads) atomicAdd(&next[ids[i]], 1);
