@@ -53,67 +53,86 @@ void Worker::need_stacks(unsigned count) {
 	for (unsigned i = 0; i < count; i++) mprotect(stacks + i * STACK, 4 << 10, PROT_NONE);
 }
 
-uint64_t Worker::draw() { // xorshift64*
+uint32_t Worker::draw() { // xorshift64*
 	random ^= random >> 12;
 	random ^= random << 25;
 	random ^= random >> 27;
-	return random * 0x2545F4914F6CDD1Dull;
+	return uint32_t(random * 0x2545F4914F6CDD1Dull >> 32);
 }
 
 // pick is the bit of a mask that comes first in the order.
-static int pick(Worker& w, uint32_t mask) {
+static unsigned pick(Worker& w, uint32_t mask) {
 	switch (w.order.kind) {
 	case Order::forward:
-		return __builtin_ctz(mask);
+		return unsigned(__builtin_ctz(mask));
 	case Order::reverse:
-		return 31 - __builtin_clz(mask);
-	default:
-		for (auto skip = unsigned(w.draw() >> 32) % unsigned(__builtin_popcount(mask)); skip; skip--) mask &= mask - 1;
-		return __builtin_ctz(mask);
+		return unsigned(31 - __builtin_clz(mask));
+	default: { // the first from a random place on
+		unsigned from = w.draw() & 31;
+		uint32_t turned = mask >> from | mask << (-from & 31);
+		return (unsigned(__builtin_ctz(turned)) + from) & 31;
+	}
 	}
 }
 
-void Worker::make_ready(Thread& t) {
-	t.state = Thread::ready;
-	t.warp->ready |= 1u << t.lane;
-	ready_warps |= 1u << (t.index / 32);
+void Worker::make_ready(Warp& w, uint32_t lanes) {
+	w.ready |= lanes;
+	ready_warps |= 1u << (&w - warps.data());
 }
 
 // next takes the ready thread that comes first. A warp runs on while it can: that
 // finds data in the cache; seeded orders leave it now and then.
 Thread* Worker::next(const Warp* prefer) {
 	if (!ready_warps) return nullptr;
-	bool stay = prefer && prefer->ready && (order.kind != Order::seeded || draw() >> 61);
-	unsigned w = stay ? unsigned(prefer - warps.data()) : unsigned(pick(*this, ready_warps));
+	bool stay = prefer && prefer->ready && (order.kind != Order::seeded || draw() & 7);
+	unsigned w = stay ? unsigned(prefer - warps.data()) : pick(*this, ready_warps);
 	Warp& warp = warps[w];
-	int lane = pick(*this, warp.ready);
+	unsigned lane = pick(*this, warp.ready);
 	warp.ready &= ~(1u << lane);
 	if (!warp.ready) ready_warps &= ~(1u << w);
-	return &threads[w * 32 + unsigned(lane)];
+	return &threads[w * 32 + lane];
 }
 
 void Worker::wait(Thread& t) {
 	Thread* to = next(t.warp);
-	if (to == &t) return;
-	self = to;
-	fiber_switch(&t.sp, to ? to->sp : main);
+	if (to != &t) enter(&t.sp, to);
 }
 
-void Worker::stop(Thread& t) {
-	wait(t);
-	abort(); // nobody continues it
-}
-
-// entry is what a thread's fiber runs.
+// entry is what a fiber runs: a thread, and after it those that have not started.
 static void entry() {
 	Worker& w = *worker;
-	w.launch->kernel->call(w.launch->params);
-	Thread& t = *self;
+	for (;;) {
+		w.launch->kernel->call(w.launch->params);
+		Thread& done = *self;
+		w.finish(done);
+		Thread* to = w.next(done.warp);
+		if (!to || to->sp) { // this stack is not needed any more
+			w.free_stacks.push_back(done.stack);
+			Fiber dead = done.sp;
+			w.enter(&dead, to);
+		}
+		to->stack = done.stack;
+		to->sp = done.sp; // not null: it has started
+		self = to;
+	}
+}
+
+void Worker::enter(Fiber* from, Thread* t) {
+	self = t;
+	if (t && !t->sp) {
+		int i = t->stack = free_stacks.back();
+		free_stacks.pop_back();
+		// Stacks start at different offsets, or their tops would share cache sets.
+		t->sp = fiber_make(stacks + size_t(i) * STACK, STACK - (unsigned(i) * 192 & 8191), entry, unsigned(i));
+	}
+	fiber_switch(from, t ? t->sp : main);
+}
+
+void Worker::finish(Thread& t) {
 	t.state = Thread::finished;
-	w.live--;
+	live--;
 	t.warp->live &= ~(1u << t.lane);
-	w.leave_groups(t);
-	w.stop(t);
+	if (t.warp->group_count) leave_groups(t);
 }
 
 void Worker::run_block(Index id) {
@@ -123,23 +142,29 @@ void Worker::run_block(Index id) {
 	at_barrier = votes = 0;
 	ready_warps = 0;
 	shared_begin();
+	free_stacks.clear();
+	for (unsigned i = count; i-- > 0;) free_stacks.push_back(int(i));
+	Index idx = {0, 0, 0};
 	for (unsigned i = 0; i < count; i++) {
 		Thread& t = threads[i];
 		t = {};
-		t.idx = {i % block_dim.x, i / block_dim.x % block_dim.y, i / (block_dim.x * block_dim.y)};
+		t.idx = idx;
 		t.index = i;
 		t.lane = i % 32;
 		t.warp = &warps[i / 32];
-		if (t.lane == 0) t.warp->ready = t.warp->live = 0, t.warp->groups.clear();
-		t.warp->live |= 1u << t.lane;
-		make_ready(t);
-		// Stacks start at different offsets, or their tops would share cache sets.
-		t.sp = fiber_make(stacks + i * STACK, STACK - (i * 192 & 8191), entry, i);
 		copies[i].pending.clear();
 		copies[i].group = 0;
+		if (++idx.x == block_dim.x) idx.x = 0, idx.y++;
+		if (idx.y == block_dim.y) idx.y = 0, idx.z++;
 	}
-	self = next(nullptr);
-	fiber_switch(&main, self->sp);
+	for (unsigned i = 0; i < count; i += 32) {
+		Warp& w = warps[i / 32];
+		w.live = count - i >= 32 ? ~0u : (1u << (count - i)) - 1;
+		w.ready = 0;
+		w.group_count = 0;
+		make_ready(w, w.live);
+	}
+	enter(&main, next(nullptr));
 	self = nullptr;
 	if (outcome.fault == Fault::none && live) outcome = {Fault::deadlock, stuck()};
 	if (outcome.fault == Fault::none) shared_check();
@@ -157,7 +182,9 @@ Outcome run(const Launch& launch, const Order& order) {
 	block_dim = {launch.block.x, launch.block.y, launch.block.z};
 	grid_dim = {launch.grid.x, launch.grid.y, launch.grid.z};
 	unsigned count = block_dim.x * block_dim.y * block_dim.z;
-	if (count == 0 || count > 1024) return {Fault::misuse, std::string(launch.kernel->name) + ": a block of " + std::to_string(count) + " threads"};
+	std::string name = launch.kernel->name;
+	if (count == 0 || count > 1024) return {Fault::misuse, name + ": a block of " + std::to_string(count) + " threads"};
+	if (launch.shared > launch.limit) return {Fault::shared, name + ": " + std::to_string(launch.shared) + " bytes of shared memory"};
 	w.threads.resize(count);
 	w.copies.resize(count);
 	w.warps.resize((count + 31) / 32);
@@ -186,13 +213,12 @@ std::string Worker::where(const Thread* t) const {
 	return s;
 }
 
-void fail(Fault fault, const std::string& what) {
+void fail(Fault fault, const std::string& what) { // on a fiber
 	Worker& w = *worker;
 	Thread* t = self;
 	w.outcome = {fault, w.where(t) + ": " + what};
-	Fiber dead;
 	self = nullptr;
-	fiber_switch(t ? &t->sp : &dead, w.main);
+	fiber_switch(&t->sp, w.main);
 	abort();
 }
 

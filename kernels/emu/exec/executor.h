@@ -71,16 +71,16 @@ struct Warp;
 
 // Thread is a CUDA thread while its block runs.
 struct Thread {
-	void* sp = nullptr; // where its fiber continues
+	void* sp = nullptr; // where its fiber continues; null until it has started
 	Index idx = {0, 0, 0};
 	unsigned index = 0; // in the block
 	unsigned lane = 0;
 	Warp* warp = nullptr;
-	enum State : uint8_t { ready, barrier, collective, finished } state = ready;
-	uint32_t mask = 0;         // of the collective it waits in
-	const char* at = nullptr;  // the collective, or the file of the barrier
-	int line = 0;              // of the barrier
-	unsigned vote = 0;         // what it brings to a counting barrier
+	int stack = -1;     // its number, while it has one
+	enum State : uint8_t { fresh, barrier, collective, finished } state = fresh; // where it last waited
+	uint32_t mask = 0;        // of the collective
+	const char* at = nullptr; // the collective, or the file of the barrier
+	int line = 0;             // of the barrier
 };
 
 // The running thread, and its block. Kernels read them all the time: initial-exec

@@ -13,7 +13,7 @@ unsigned block_barrier(bool vote, Site site) {
 	Thread& t = *self;
 	if (w.at_barrier == 0) {
 		w.site = site;
-	} else if (w.site.line != site.line || strcmp(w.site.file, site.file)) {
+	} else if (w.site.line != site.line || (w.site.file != site.file && strcmp(w.site.file, site.file))) {
 		fail(Fault::barrier, std::string("at the barrier of ") + site.file + ":" + std::to_string(site.line) + " while others are at that of " +
 		                         w.site.file + ":" + std::to_string(w.site.line));
 	}
@@ -30,7 +30,7 @@ void Worker::release_barrier() {
 	at_barrier = 0;
 	voted = votes;
 	votes = 0;
-	for (Thread& t : threads) make_ready(t);
+	for (Warp& w : warps) make_ready(w, w.live);
 }
 
 void collective(uint32_t mask, const char* name, void* args, Finish finish) {
@@ -40,10 +40,13 @@ void collective(uint32_t mask, const char* name, void* args, Finish finish) {
 	uint32_t bit = 1u << t.lane;
 	if (!(mask & bit)) fail(Fault::misuse, std::string(name) + " by a lane that its mask leaves out");
 
-	size_t i = 0;
-	while (i < warp.groups.size() && warp.groups[i].mask != mask) i++;
-	if (i == warp.groups.size()) warp.groups.push_back({mask, 0, name, finish});
+	unsigned i = 0;
+	while (i < warp.group_count && warp.groups[i].mask != mask) i++;
 	Group& g = warp.groups[i];
+	if (i == warp.group_count) {
+		g = {mask, 0, name, finish};
+		warp.group_count++;
+	}
 	if (g.finish != finish && strcmp(g.name, name)) fail(Fault::misuse, std::string(name) + " while other lanes of its mask are in " + g.name);
 	g.arrived |= bit;
 	warp.args[t.lane] = args;
@@ -55,20 +58,19 @@ void collective(uint32_t mask, const char* name, void* args, Finish finish) {
 }
 
 // complete runs a collective that all have come to, and lets them go.
-void Worker::complete(Warp& w, size_t i) {
+void Worker::complete(Warp& w, unsigned i) {
 	Group g = w.groups[i];
-	w.groups.erase(w.groups.begin() + long(i));
+	w.groups[i] = w.groups[--w.group_count];
 	g.finish(g.arrived, w.args);
-	unsigned first = unsigned(&w - warps.data()) * 32;
-	for (uint32_t m = g.arrived; m; m &= m - 1) make_ready(threads[first + unsigned(__builtin_ctz(m))]);
+	make_ready(w, g.arrived);
 }
 
 // leave_groups: a collective waits only for those lanes of its mask that have not
 // returned.
 void Worker::leave_groups(Thread& t) {
 	Warp& w = *t.warp;
-	for (size_t i = 0; i < w.groups.size();) {
-		if (w.groups[i].arrived && w.groups[i].arrived == (w.groups[i].mask & w.live))
+	for (unsigned i = 0; i < w.group_count;) {
+		if (w.groups[i].arrived == (w.groups[i].mask & w.live))
 			complete(w, i);
 		else
 			i++;

@@ -35,7 +35,7 @@ static void handle(int sig, siginfo_t* info, void* context) {
 			char hex[32];
 			snprintf(hex, sizeof hex, " 0x%llx", static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(at)));
 			what += hex;
-			char* low = worker->stacks + t->index * STACK;
+			char* low = worker->stacks + size_t(t->stack) * STACK;
 			if (at >= low && at < low + (4 << 10)) what = "the thread's stack overflowed";
 		}
 		fail(sig == SIGFPE || sig == SIGILL ? Fault::instruction : Fault::address, what);

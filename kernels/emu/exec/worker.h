@@ -20,7 +20,8 @@ struct Warp {
 	uint32_t ready = 0; // lanes that can run
 	uint32_t live = 0;  // lanes that have not returned
 	void* args[32];     // of the collective that each lane waits in
-	std::vector<Group> groups;
+	Group groups[32];   // that wait, nearly always one
+	unsigned group_count = 0;
 };
 
 // AsyncCopy is a cp.async that has not completed.
@@ -67,24 +68,28 @@ struct Worker {
 	std::vector<Placed> placed;
 	std::vector<void*> by_key; // address by SharedKey.id, null where not yet placed
 
-	// A stack for each thread, the lowest page of each out of bounds.
+	// Stacks, the lowest page of each out of bounds. A thread that starts takes the
+	// one that was given back last; one that ends without having waited hands its
+	// own to the next, so that simple kernels run on a single one.
 	char* stacks = nullptr;
 	size_t stack_count = 0;
+	std::vector<int> free_stacks;
 
 	void run_block(Index id);
 	void need_stacks(unsigned count);
-	void make_ready(Thread& t);
+	void make_ready(Warp& w, uint32_t lanes);
 	Thread* next(const Warp* prefer);
 	void wait(Thread& t); // leaves t for another that is ready
-	void stop(Thread& t); // leaves t for good
+	void enter(Fiber* from, Thread* t); // runs t, or the worker's own stack where t is null
+	void finish(Thread& t);
 	void release_barrier();
-	void complete(Warp& w, size_t group);
+	void complete(Warp& w, unsigned group);
 	void leave_groups(Thread& t);
 	void shared_begin();
 	bool shared_check(); // false, with the outcome set, where a guard is overwritten
 	std::string where(const Thread* t) const;
 	std::string stuck() const;
-	uint64_t draw();
+	uint32_t draw();
 };
 
 constexpr size_t ARENA = 256 << 10, GUARD = 64, STACK = 64 << 10;

@@ -86,6 +86,9 @@ TEST(shared_memory_has_a_limit) {
 	void* params[] = {&p};
 	emu::Launch l{&much_shared__emu, {1}, {32}, 0, 48 << 10, params};
 	CHECK(emu::run(l, {}).fault == Fault::shared);
+	l.shared = 49 << 10;
+	CHECK(emu::run(l, {}).fault == Fault::shared);
+	l.shared = 0;
 	l.limit = 227 << 10;
 	CHECK(emu::run(l, {}).fault == Fault::none);
 }
