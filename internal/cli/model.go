@@ -9,6 +9,7 @@ import (
 
 	"github.com/reasond/reasond/internal/bundle"
 	"github.com/reasond/reasond/internal/config"
+	"github.com/reasond/reasond/internal/pipeline"
 	"github.com/reasond/reasond/internal/reasoning"
 )
 
@@ -71,6 +72,7 @@ func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, 
 	log.Info("model loaded", "model", b.Name, "architecture", b.Config.Architecture, "context", b.MaxContext,
 		"kv_pages", b.Pages, "backend", b.Backend.Name, "engines", m.DataParallel, "ranks", m.TensorParallel, "seconds", time.Since(began).Seconds())
 	logParser(log, b)
+	b.Budgets = pipeline.Budgets{Default: m.ThinkingBudget, Ceiling: m.MaxThinking, BreakLoops: m.BreakLoops}
 	return b, nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/reasond/reasond/internal/bundle"
 	"github.com/reasond/reasond/internal/config"
+	"github.com/reasond/reasond/internal/pipeline"
 )
 
 // openAll opens what is to be served: the models of the upstreams, or else the
@@ -35,6 +36,7 @@ func openAll(ctx context.Context, w world, log *slog.Logger, o *config.Serve) ([
 		for _, b := range some {
 			log.Info("upstream found", "model", b.Name, "url", t.URL, "kind", up.Kind, "context", b.MaxContext)
 			logParser(log, b)
+			b.Budgets = pipeline.Budgets{Default: o.Model.ThinkingBudget, Ceiling: o.Model.MaxThinking, BreakLoops: o.Model.BreakLoops}
 		}
 		all = append(all, some...)
 	}

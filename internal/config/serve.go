@@ -52,8 +52,11 @@ type Model struct {
 	Parser           string   // empty: chosen by the model
 	ParserFiles      []string // each describes a further parser
 	ToolParser       string   // empty: chosen by the model
-	EnableReasoning  bool     // false: no parser, everything is content
-	Threads          int      // 0: one per physical core
+	ThinkingBudget   *int     // default of requests; nil: none
+	MaxThinking      *int     // ceiling; nil: none
+	BreakLoops       bool
+	EnableReasoning  bool // false: no parser, everything is content
+	Threads          int  // 0: one per physical core
 	MaxSeqs          int
 	MaxBatchedTokens int
 	PrefixCaching    bool
@@ -102,6 +105,9 @@ func (m *Model) AddFlags(f *Flags) {
 	f.Var(String(&m.Parser), "reasoning-parser", "", "how reasoning is told from content, such as qwen3 or deepseek-r1; auto: what the chat template shows; none: all is content (default: auto if that is certain)")
 	f.Var(List(&m.ParserFiles, "file"), "reasoning-parser-plugin", "", "YAML or JSON file that describes a further reasoning parser (docs/adding-a-parser.md); may be repeated")
 	f.Var(String(&m.ToolParser), "tool-call-parser", "", "how tool calls are told from content, such as hermes or qwen3-coder; auto: what the chat template shows; none: calls stay content (default: auto if that is certain)")
+	f.Var(Optional(&m.ThinkingBudget, "tokens", 0, math.MaxInt32), "thinking-token-budget", "", "most tokens of thought of requests that say nothing (default: no bound)", "reasoning-budget")
+	f.Var(Optional(&m.MaxThinking, "tokens", 0, math.MaxInt32), "max-thinking-tokens", "", "most tokens of thought of any request (default: no bound)")
+	f.Var(Bool(&m.BreakLoops), "break-reasoning-loops", "", "end a thought that repeats itself")
 	f.Hidden(Bool(&m.EnableReasoning), "enable-reasoning", "accepted for old command lines; =false switches the parser off")
 	f.Var(Int(&m.Threads, "n", 1, 4096), "threads", "t", "CPU threads (default: the machine's cores)")
 	f.Var(Int(&m.MaxSeqs, "n", 1, 1<<16), "max-num-seqs", "", "choices computed in one step", "max-running-requests", "np", "parallel", "max-batch-size")

@@ -41,6 +41,37 @@ func Int(p *int, name string, min, max int) pflag.Value {
 	return &integer{p, min, max, name}
 }
 
+// Optional is an integer that may stay unset: 0 is a value like others. A
+// negative number unsets it.
+func Optional(p **int, name string, min, max int) pflag.Value {
+	return &optional{p, integer{new(int), min, max, name}}
+}
+
+type optional struct {
+	p **int
+	integer
+}
+
+func (v *optional) String() string {
+	if v.p == nil || *v.p == nil {
+		return ""
+	}
+	return strconv.Itoa(**v.p)
+}
+
+func (v *optional) Set(s string) error {
+	if n, err := strconv.Atoi(s); err == nil && n < 0 {
+		*v.p = nil
+		return nil
+	}
+	if err := v.integer.Set(s); err != nil {
+		return err
+	}
+	n := *v.integer.p
+	*v.p = &n
+	return nil
+}
+
 func (v *integer) String() string {
 	if deref(v.p) == 0 {
 		return "" // 0 means that nothing is set; help shows no default then

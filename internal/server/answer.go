@@ -27,10 +27,12 @@ type chat struct {
 
 	id, model string
 	created   int64
+	forget    func() // the id is not live any more
 }
 
 // end gives the slot back, whatever happened.
 func (c *chat) end() {
+	c.forget()
 	c.run.Close()
 	c.feed.close()
 	c.usage.Prompt = c.run.PromptTokens()

@@ -93,6 +93,7 @@ func (s *Server) beginAll(ctx context.Context, x *exchange, id string, m *pipeli
 		id:   id, model: m.Name, created: time.Now().Unix(),
 	}
 	c.shape = chatShape{id: id, model: m.Name, created: c.created, field: c.field}
+	c.forget = s.live.add(id, x.tenant, run)
 	return c, nil
 }
 

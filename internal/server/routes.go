@@ -32,6 +32,7 @@ func (s *Server) routes() http.Handler {
 		}
 	}
 	post(s.chatCompletions, "/v1/chat/completions")
+	r.Post("/v1/chat/completions/{id}/answer_now", s.answerNow)
 	post(s.inside(s.completions), "/v1/completions")
 	post(s.inside(s.generate), "/generate")
 	post(s.inside(s.separateReasoning), "/separate_reasoning")

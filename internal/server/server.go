@@ -103,6 +103,7 @@ type Server struct {
 	hosts    map[string]bool
 	gate     *gate
 	bodies   atomic.Int64  // bytes of bodies held
+	live     live          // chats whose thoughts may be ended
 	starting chan struct{} // holds a value for each request between body and engine
 	handler  http.Handler
 
