@@ -2,7 +2,9 @@
 // page that faults; what lies around it in its own pages is guard bytes, checked
 // when it is freed and at every wait. It is 0xFF until written: NaN.
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -14,17 +16,32 @@ static constexpr size_t PAGE = 4 << 10, ALIGN = 256, NEAR = 256;
 
 static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
+// poison maps n bytes (whole pages) that read as 0xFF. All of them are one file's
+// pages until they are written: a pool of gigabytes costs what is used of it.
+static bool poison(char* at, size_t n) {
+	static constexpr size_t FILE_SIZE = 4 << 20;
+	static const int file = [] {
+		int f = memfd_create("poison", MFD_CLOEXEC);
+		std::vector<char> bytes(FILE_SIZE, char(0xFF));
+		if (f >= 0 && write(f, bytes.data(), FILE_SIZE) != ssize_t(FILE_SIZE)) close(f), f = -1;
+		return f;
+	}();
+	for (size_t done = 0; done < n; done += FILE_SIZE) {
+		size_t part = std::min(FILE_SIZE, n - done);
+		if (mmap(at + done, part, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file, 0) == MAP_FAILED) return false;
+	}
+	return true;
+}
+
 Code allocate(Device& d, size_t bytes, Address* at) {
 	if (bytes == 0) return INVALID_VALUE;
 	size_t room = round_up(bytes, ALIGN);
 	if (room > d.memory - d.used) return OUT_OF_MEMORY;
 	size_t mapped = round_up(room + NEAR, PAGE) + 2 * PAGE;
-	void* p = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void* p = mmap(nullptr, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED) return OUT_OF_MEMORY;
 	auto* map = static_cast<char*>(p);
-	mprotect(map, PAGE, PROT_NONE);
-	mprotect(map + mapped - PAGE, PAGE, PROT_NONE);
-	memset(map + PAGE, 0xFF, mapped - 2 * PAGE);
+	if (!poison(map + PAGE, mapped - 2 * PAGE)) return munmap(p, mapped), OUT_OF_MEMORY;
 	char* start = map + mapped - PAGE - room;
 	*at = reinterpret_cast<Address>(start);
 	state().allocations[*at] = {&d, start, bytes, map, mapped};

@@ -124,6 +124,18 @@ static void lost(Rig& r, int code, int want, const char* part) {
 	OK(cuStreamCreate(&r.stream, 1));
 }
 
+TEST(large_memory_costs_what_is_used_of_it) {
+	Rig r;
+	Ptr x;
+	size_t n = 13 << 20;
+	OK(cuMemAlloc_v2(&x, n));
+	CHECK(std::isnan(r.read(x)) && std::isnan(r.read(x + (8 << 20) - 4)) && std::isnan(r.read(x + n - 4)));
+	OK(cuMemsetD8Async(x + (4 << 20), 0, 8, r.stream));
+	OK(cuStreamSynchronize(r.stream));
+	CHECK(r.read(x + (4 << 20) + 4) == 0 && std::isnan(r.read(x + 4)) && std::isnan(r.read(x + (8 << 20) + 4)));
+	OK(cuMemFree_v2(x));
+}
+
 TEST(a_write_beside_an_allocation_is_a_fault) {
 	struct {
 		size_t bytes;
