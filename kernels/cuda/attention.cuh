@@ -13,14 +13,15 @@ constexpr float LOG2E = 1.44269504f; // scores are kept in log2, for ex2f
 constexpr float NO_SCORE = -1e30f;   // the largest score before there is one; finite, so that NO_SCORE-NO_SCORE is 0
 
 // Item is what Planner (attention_plan.go) writes: rows of one sequence times tokens
-// from..to-1. slot is where its partial results go, -1: it has all of its tokens.
+// from..to-1. slot is where its partial results go, -1: it has all of its tokens; pos is
+// the first row's position.
 struct Item {
-	int row, rows, table, from, to, slot;
+	int row, rows, table, from, to, slot, pos;
 };
 
 __device__ __forceinline__ Item read_item(const int* items) {
 	const int* i = items + 8 * blockIdx.x;
-	return {i[0], i[1], i[2], i[3], i[4], i[5]};
+	return {i[0], i[1], i[2], i[3], i[4], i[5], i[7]};
 }
 
 // Partials is the scratch for results of items: sums f32 [slots][heads][dim] (of

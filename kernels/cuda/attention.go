@@ -38,7 +38,7 @@ func (a Attention) Launches(b Batch, rows int, p *Planner, out, qkv Buffer, narr
 	w := p.Capacity(rows)
 	args := func(items Ptr, count int) []uint64 {
 		return []uint64{
-			uint64(b.Header), Int(count), uint64(items), uint64(b.Pos), uint64(b.Pages),
+			uint64(b.Header), Int(count), uint64(items), uint64(b.Pages),
 			uint64(qkv.Ptr), uint64(a.KV.K), uint64(a.KV.V), uint64(out.Ptr), uint64(a.Partials), Int(p.Slots()), uint64(a.Sinks),
 			Int(a.Heads), Int(a.KV.KVHeads), Int(a.Window), Float(a.Scale),
 		}
@@ -128,7 +128,7 @@ func decodeShared(headDim int) int {
 
 // prefillTokens is the tokens of a wide tile's step.
 func prefillTokens(headDim int) int {
-	if headDim > 128 {
+	if headDim > 80 { // more do not fit the registers
 		return 32
 	}
 	return 64

@@ -45,12 +45,12 @@ template <int DIM, int WARPS> struct Merge {
 };
 
 template <int DIM, int WARPS>
-__device__ __forceinline__ void attention_decode(const int* hdr, int count, const int* items, const int* pos, const int* pages,
+__device__ __forceinline__ void attention_decode(const int* hdr, int count, const int* items, const int* pages,
                                                  const bf16* qkv, const bf16* k, const bf16* v, bf16* out, float* scratch, int slots,
                                                  const float* sinks, int heads, int kv_heads, int window, float scale) {
 	DYN_SMEM(bf16, shared);
+	Item it = read_item(items); // there is one for each block; asked for with the count
 	if (blockIdx.x >= unsigned(hdr[count])) return;
-	Item it = read_item(items);
 	int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, kv_head = blockIdx.y;
 	int group = heads / kv_heads, used = it.rows * group;
 
@@ -61,7 +61,7 @@ __device__ __forceinline__ void attention_decode(const int* hdr, int count, cons
 		int m = lane / 4 + 8 * i, row = it.row + m / group;
 		const bf16* q = qkv + (size_t(row) * (heads + 2 * kv_heads) + kv_head * group + m % group) * DIM + 2 * (lane & 3);
 		visible.lo[i] = visible.hi[i] = 0;
-		if (m < used) see(visible, i, pos[row], window, it);
+		if (m < used) see(visible, i, it.pos + m / group, window, it);
 #pragma unroll
 		for (int d = 0; d < DIM / 16; d++) {
 			query[d][i] = m < used ? *reinterpret_cast<const uint32_t*>(q + 16 * d) : 0;
@@ -70,7 +70,7 @@ __device__ __forceinline__ void attention_decode(const int* hdr, int count, cons
 	}
 
 	// This warp's slices are first, first + WARPS, …
-	int lo = max(it.from, window_start(pos[it.row], window)); // the first token that any row sees
+	int lo = max(it.from, window_start(it.pos, window)); // the first token that any row sees
 	int begin = lo / SLICE * SLICE + warp * SLICE;
 	Ring<DIM> ring{shared + warp * STAGES * 2 * Ring<DIM>::TILE};
 	auto token_of = [&](int i) { return begin + i * WARPS * SLICE; };
@@ -142,9 +142,9 @@ __device__ __forceinline__ void attention_decode(const int* hdr, int count, cons
 
 #define ATTENTION_DECODE(name, DIM, WARPS) \
 	extern "C" __global__ void __launch_bounds__(32 * WARPS) \
-	name(const int* hdr, int count, const int* items, const int* pos, const int* pages, const bf16* qkv, const bf16* k, const bf16* v, \
+	name(const int* hdr, int count, const int* items, const int* pages, const bf16* qkv, const bf16* k, const bf16* v, \
 	     bf16* out, float* scratch, int slots, const float* sinks, int heads, int kv_heads, int window, float scale) { \
-		attention_decode<DIM, WARPS>(hdr, count, items, pos, pages, qkv, k, v, out, scratch, slots, sinks, heads, kv_heads, window, scale); \
+		attention_decode<DIM, WARPS>(hdr, count, items, pages, qkv, k, v, out, scratch, slots, sinks, heads, kv_heads, window, scale); \
 	} \
 	EXPORT_KERNEL(name)
 

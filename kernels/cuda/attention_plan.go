@@ -47,7 +47,7 @@ type Planner struct {
 
 // Words of an item: first row, rows, first entry of the page table, tokens from
 // and to (from is a multiple of PageTokens), first partial slot or -1, the rows
-// of its sequence, and an unused one. Words of a merge: row, its first slot, slots between its splits,
+// of its sequence, and the position of the first row. Words of a merge: row, its first slot, slots between its splits,
 // splits.
 const (
 	ItemWords  = 8
@@ -174,7 +174,7 @@ func (p *Planner) Plan(seqs, narrow, wide, merges []int32) Work {
 			if p.Window > 0 {
 				from = max(0, to-rows+1-p.Window) / PageTokens * PageTokens
 			}
-			into.add(item{first + int32(at), int32(rows), table, int32(from), int32(to), -1, int32(count)})
+			into.add(item{first + int32(at), int32(rows), table, int32(from), int32(to), -1, int32(count), int32(to - rows)})
 		}
 	}
 	m := merger{words: merges}
@@ -192,7 +192,7 @@ func (p *Planner) narrowBudget(tiles int) int {
 func flagOf(v bool) int { return int(flag(v)) }
 
 // item is what ItemWords hold.
-type item struct{ row, rows, table, from, to, slot, count int32 }
+type item struct{ row, rows, table, from, to, slot, count, pos int32 }
 
 type list struct {
 	words []int32
@@ -205,12 +205,12 @@ func (l *list) add(i item) {
 }
 
 func (l *list) set(at int, i item) {
-	copy(l.words[at*ItemWords:][:ItemWords], []int32{i.row, i.rows, i.table, i.from, i.to, i.slot, i.count, 0})
+	copy(l.words[at*ItemWords:][:ItemWords], []int32{i.row, i.rows, i.table, i.from, i.to, i.slot, i.count, i.pos})
 }
 
 func (l *list) at(at int) item {
 	w := l.words[at*ItemWords:]
-	return item{w[0], w[1], w[2], w[3], w[4], w[5], w[6]}
+	return item{w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]}
 }
 
 // merger hands out slots and lists the rows to be merged.

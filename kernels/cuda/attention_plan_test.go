@@ -74,8 +74,12 @@ func (p *planned) check(t *testing.T) {
 		}
 		for r := range w[1] {
 			row := w[0] + r
-			if s := p.seqs[seq[row]*SeqWords:]; s[4] != w[2] || seq[row] != seq[w[0]] {
+			s := p.seqs[seq[row]*SeqWords:]
+			if s[4] != w[2] || seq[row] != seq[w[0]] {
 				t.Fatalf("row %d is in an item of another sequence", row)
+			}
+			if pos := s[3] - s[2] + row - s[1]; w[7]+r != pos {
+				t.Fatalf("row %d has position %d in its item, want %d", row, w[7]+r, pos)
 			}
 			slot := int32(-1)
 			if w[5] >= 0 {

@@ -35,14 +35,14 @@ __device__ __forceinline__ void load_tile(bf16* tile, const bf16* cache, const i
 }
 
 template <int DIM, int TOKENS, int SETS>
-__device__ __forceinline__ void attention_prefill(const int* hdr, int count, const int* items, const int* pos, const int* pages,
+__device__ __forceinline__ void attention_prefill(const int* hdr, int count, const int* items, const int* pages,
                                                   const bf16* qkv, const bf16* k, const bf16* v, bf16* out, float* scratch, int slots,
                                                   const float* sinks, int heads, int kv_heads, int window, float scale) {
 	constexpr int CHUNKS = DIM / 8, TILE = TOKENS * DIM, PAIRS = 16 * SETS * WARPS;
 	DYN_SMEM(bf16, queries);
+	Item it = read_item(items); // there is one for each block; asked for with the count
 	if (blockIdx.x >= unsigned(hdr[count])) return;
 	bf16 *keys = queries + PAIRS * DIM, *values = keys + 2 * TILE;
-	Item it = read_item(items);
 	int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
 	int group = heads / kv_heads, cuts = (group + PAIRS - 1) / PAIRS, kv_head = blockIdx.y / cuts;
 	int side = min(group, PAIRS), from_head = blockIdx.y % cuts * PAIRS; // heads of the group in this block
@@ -50,7 +50,7 @@ __device__ __forceinline__ void attention_prefill(const int* hdr, int count, con
 	auto head_of = [&](int m) { return from_head + m % side; }; // within the group
 	auto is_used = [&](int m) { return m < used && head_of(m) < group; };
 
-	int lo = max(it.from, window_start(pos[it.row], window)), hi = it.to; // what any row sees
+	int lo = max(it.from, window_start(it.pos, window)), hi = it.to; // what any row sees
 	int begin = lo / PAGE * PAGE, tiles = (hi - begin + TOKENS - 1) / TOKENS;
 	const int* table = pages + it.table;
 	auto ask = [&](bf16* to, const bf16* cache, int i) {
@@ -68,8 +68,8 @@ __device__ __forceinline__ void attention_prefill(const int* hdr, int count, con
 	ask(values, v, 0);
 
 	auto pair_of = [&](int set, int i) { return 16 * (SETS * warp + set) + lane / 4 + 8 * i; };
-	int seen_from = max(it.from, window_start(pos[it.row + it.rows - 1], window)); // every row sees these: no mask
-	int seen_to = min(it.to, pos[it.row] + 1);
+	int seen_from = max(it.from, window_start(it.pos + it.rows - 1, window)); // every row sees these: no mask
+	int seen_to = min(it.to, it.pos + 1);
 
 	Softmax soft[SETS];
 	float sums[SETS][DIM / 8][4] = {};
@@ -82,21 +82,25 @@ __device__ __forceinline__ void attention_prefill(const int* hdr, int count, con
 #pragma unroll
 		for (int d = 0; d < DIM / 16; d++) {
 			uint32_t a[SETS][4], b[4];
+#pragma unroll
 			for (int set = 0; set < SETS; set++) load_query(a[set], queries, CHUNKS, 16 * (SETS * warp + set), d);
 #pragma unroll
 			for (int n = 0; n < TOKENS / 16; n++) {
 				load_keys(b, keys + i % 2 * TILE, CHUNKS, 16 * n, d);
+#pragma unroll
 				for (int set = 0; set < SETS; set++) mma2(s[set][2 * n], s[set][2 * n + 1], a[set], b);
 			}
 		}
 		ask(values, v, i + 1);
+#pragma unroll
 		for (int set = 0; set < SETS; set++) {
 			if (first < seen_from || first + TOKENS > seen_to) {
 				Visible visible; // not kept over the loop: most tiles need none
+#pragma unroll
 				for (int r = 0; r < 2; r++) {
 					int m = pair_of(set, r);
 					visible.lo[r] = visible.hi[r] = 0;
-					if (m < used) see(visible, r, pos[it.row + m / side], window, it);
+					if (m < used) see(visible, r, it.pos + m / side, window, it);
 				}
 				hide(s[set], visible, first);
 			}
@@ -107,17 +111,21 @@ __device__ __forceinline__ void attention_prefill(const int* hdr, int count, con
 #pragma unroll
 		for (int j = 0; j < TOKENS / 16; j++) {
 			uint32_t a[SETS][4], b[4];
+#pragma unroll
 			for (int set = 0; set < SETS; set++) weights_fragment(a[set], s[set], j);
 #pragma unroll
 			for (int n = 0; n < DIM / 16; n++) {
 				load_values(b, values + i % 2 * TILE, CHUNKS, 16 * j, n);
+#pragma unroll
 				for (int set = 0; set < SETS; set++) mma2(sums[set][2 * n], sums[set][2 * n + 1], a[set], b);
 			}
 		}
 	}
 
 	Partials partials = partials_at(scratch, slots, heads, DIM);
+#pragma unroll
 	for (int set = 0; set < SETS; set++) {
+#pragma unroll
 		for (int i = 0; i < 2; i++) {
 			int m = pair_of(set, i);
 			float sum = quad_sum(soft[set].sum[i]);
@@ -143,9 +151,9 @@ __device__ __forceinline__ void attention_prefill(const int* hdr, int count, con
 
 #define ATTENTION_PREFILL(name, DIM, TOKENS, SETS) \
 	extern "C" __global__ void __launch_bounds__(32 * WARPS, 2) \
-	name(const int* hdr, int count, const int* items, const int* pos, const int* pages, const bf16* qkv, const bf16* k, const bf16* v, \
+	name(const int* hdr, int count, const int* items, const int* pages, const bf16* qkv, const bf16* k, const bf16* v, \
 	     bf16* out, float* scratch, int slots, const float* sinks, int heads, int kv_heads, int window, float scale) { \
-		attention_prefill<DIM, TOKENS, SETS>(hdr, count, items, pos, pages, qkv, k, v, out, scratch, slots, sinks, heads, kv_heads, window, scale); \
+		attention_prefill<DIM, TOKENS, SETS>(hdr, count, items, pages, qkv, k, v, out, scratch, slots, sinks, heads, kv_heads, window, scale); \
 	} \
 	EXPORT_KERNEL(name)
 
@@ -153,6 +161,6 @@ ATTENTION_PREFILL(attention_prefill_16, 16, 64, 1)
 ATTENTION_PREFILL(attention_prefill_32, 32, 64, 2)
 ATTENTION_PREFILL(attention_prefill_64, 64, 64, 2)
 ATTENTION_PREFILL(attention_prefill_80, 80, 64, 2)
-ATTENTION_PREFILL(attention_prefill_96, 96, 64, 2)
-ATTENTION_PREFILL(attention_prefill_128, 128, 64, 2)
+ATTENTION_PREFILL(attention_prefill_96, 96, 32, 2)
+ATTENTION_PREFILL(attention_prefill_128, 128, 32, 2)
 ATTENTION_PREFILL(attention_prefill_256, 256, 32, 1)

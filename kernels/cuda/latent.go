@@ -78,7 +78,7 @@ func (l Latent) Launches(b Batch, rows int, p *Planner, out, absorbed, q Buffer)
 		Grid:   [3]uint32{uint32(w.Narrow), uint32(p.Blocks), 1}, Block: block1(latentWarps * 32),
 		Shared: uint32(latentShared(l.Rank, l.RopeDim)),
 		Args: []uint64{
-			uint64(b.Header), uint64(b.Narrow), uint64(b.Pos), uint64(b.Pages),
+			uint64(b.Header), uint64(b.Narrow), uint64(b.Pages),
 			uint64(absorbed.Ptr), uint64(q.Ptr), uint64(l.Pages), uint64(out.Ptr), uint64(l.Partials), Int(p.Slots()),
 			Int(l.Heads), Int(l.Rank), Int(l.NopeDim), Int(l.RopeDim), Float(l.Scale),
 		},

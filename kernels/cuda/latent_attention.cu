@@ -20,14 +20,14 @@
 constexpr int WARPS = 4, PAIRS = 16, MAX_RANK = 512;
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS)
-latent_attention(const int* hdr, const int* items, const int* pos, const int* pages, const bf16* absorbed, const bf16* q,
+latent_attention(const int* hdr, const int* items, const int* pages, const bf16* absorbed, const bf16* q,
                  const bf16* cache, bf16* out, float* scratch, int slots, int heads, int rank, int nope, int rope, float scale) {
 	DYN_SMEM(bf16, queries);
+	Item it = read_item(items); // there is one for each block; asked for with the count
 	if (blockIdx.x >= unsigned(hdr[HEADER_NARROW])) return;
 	int wide = rank + rope, width = (wide + 31) / 32 * 32, chunks = width / 8;
 	bf16 *tokens = queries + PAIRS * width, *weights = tokens + 2 * PAGE * width;
 	float* tops = reinterpret_cast<float*>(weights + PAIRS * PAGE); // [WARPS][PAIRS]
-	Item it = read_item(items);
 	int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, from_head = blockIdx.y * PAIRS;
 	int side = min(heads, PAIRS), used = it.rows * side;
 	auto head_of = [&](int m) { return from_head + m % side; };
@@ -59,7 +59,7 @@ latent_attention(const int* hdr, const int* items, const int* pos, const int* pa
 	for (int i = 0; i < 2; i++) {
 		int m = lane / 4 + 8 * i;
 		visible.lo[i] = visible.hi[i] = 0;
-		if (m < used) see(visible, i, pos[it.row + m / side], 0, it);
+		if (m < used) see(visible, i, it.pos + m / side, 0, it);
 	}
 	Softmax soft;
 	float sums[MAX_RANK / WARPS / 8][4] = {}; // of latents 16*warp.., every 16*WARPS
