@@ -58,11 +58,7 @@ func TestPrefill(t *testing.T) { measure(t, "2-prefill", (*Rig).Prefill) }
 
 func TestServing(t *testing.T) {
 	measure(t, "3-serving", func(r *Rig) (*Table, error) {
-		copied, err := r.copySpeed()
-		if err != nil {
-			return nil, err
-		}
-		table, all, err := Serving(copied, r.sizes.tiny)
+		table, all, err := r.Serving()
 		save(t, "3-serving.json", func() ([]byte, error) { return json.MarshalIndent(all, "", "  ") })
 		return table, err
 	})

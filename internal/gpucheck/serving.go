@@ -24,21 +24,26 @@ type Served struct {
 }
 
 // Serving measures whole models with random weights: greedy decoding behind a
-// short prompt, as the engine steps, host and device together.
-func Serving(copied float64, small bool) (*Table, []Served, error) {
+// short prompt, as the engine steps, host and device together. It opens the device
+// anew for every model.
+func (r *Rig) Serving() (*Table, []Served, error) {
 	t := &Table{
 		Title: "Decoding",
 		Note: "Random weights, a prompt of 32 tokens, then steps of one token a sequence. The roof is a step's bytes (weights, of experts those expected to be chosen; " +
 			"keys and values) at the speed of a plain copy.",
 		Header: []string{"model", "batch", "ms/step", "tokens/s", "roof", "% of roof"},
 	}
+	copied, err := r.copySpeed()
+	if err != nil {
+		return nil, nil, err
+	}
 	list, batches, steps := shapes, []int{1, 8, 64, 256}, 64
-	if small {
+	if r.sizes.tiny {
 		list, batches, steps = tinyShapes, []int{1, 3}, 3
 	}
 	var all []Served
 	for _, s := range list {
-		got, err := s.serve(batches, steps, copied)
+		got, err := s.serve(cuda.Options{BLAS: r.library}, batches, steps, copied)
 		for _, v := range got {
 			t.Add(v.Model, v.Batch, 1e3*float64(v.Batch)/v.PerSecond, v.PerSecond, v.Roof, 100*v.PerSecond/v.Roof)
 		}
@@ -56,7 +61,7 @@ func Serving(copied float64, small bool) (*Table, []Served, error) {
 
 const promptTokens = 32
 
-func (s shape) serve(batches []int, steps int, copied float64) ([]Served, error) {
+func (s shape) serve(opt cuda.Options, batches []int, steps int, copied float64) ([]Served, error) {
 	src, c, err := s.open()
 	if err != nil {
 		return nil, err
@@ -67,7 +72,7 @@ func (s shape) serve(batches []int, steps int, copied float64) ([]Served, error)
 	cfg := backend.Config{
 		MaxRows: max(most, 256), MaxSeqs: most, MaxContext: d.pages * backend.PageTokens, Pages: most * d.pages, MaxLogits: most,
 	}
-	if d.be, err = cuda.New(cuda.Options{}, cfg); err != nil {
+	if d.be, err = cuda.New(opt, cfg); err != nil {
 		return nil, err
 	}
 	defer d.be.Close()
