@@ -10,11 +10,7 @@
 package ranks
 
 import (
-	"errors"
 	"fmt"
-	"runtime"
-	"runtime/debug"
-	"time"
 
 	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/weights"
@@ -32,36 +28,21 @@ type Group struct {
 	slots   []bind
 	err     error // the group is lost; it is in every later answer
 
+	// A step that no mask is made for is held back until Sync, so that the ranks
+	// are called once: held says that its forward is, sampling that it samples.
+	held, sampling bool
+
 	// The calls, bound once.
-	forward, sample, sync call
+	forward, sample, rest call
 }
 
 var _ backend.Backend = (*Group)(nil)
-
-// rank is a backend on a thread of its own.
-type rank struct {
-	index int
-	b     backend.Backend
-	calls chan call
-	away  bool // in a call that has not come back
-}
-
-type call func(r *rank) error
-
-type result struct {
-	rank int
-	err  error
-}
 
 // bind is a SetSlot that waits for the next step.
 type bind struct {
 	slot  int
 	state backend.Slot
 }
-
-// A rank that fails, and is not lost, leaves the others at most this long in what
-// they do; then they are aborted, and given up as long after that.
-const patience = 5 * time.Second
 
 // New puts each backend on a thread of its own, in the order of their ranks. From
 // then on they are the group's, Close included.
@@ -79,24 +60,20 @@ func New(backends []backend.Backend) *Group {
 		return r.b.Forward()
 	}
 	g.sample = func(r *rank) error { return r.b.Sample() }
-	g.sync = func(r *rank) error { return r.b.Sync() }
-	return g
-}
-
-func (r *rank) run(results chan<- result) {
-	runtime.LockOSThread()
-	for c := range r.calls {
-		results <- result{r.index, r.do(c)}
-	}
-}
-
-func (r *rank) do(c call) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	g.rest = func(r *rank) error {
+		if g.held {
+			if err := g.forward(r); err != nil {
+				return err
+			}
 		}
-	}()
-	return c(r)
+		if g.sampling {
+			if err := g.sample(r); err != nil {
+				return err
+			}
+		}
+		return r.b.Sync()
+	}
+	return g
 }
 
 // Load runs load for every rank at once, each on its own thread: model.Load with
@@ -105,79 +82,6 @@ func (g *Group) Load(load func(b backend.Backend, sh weights.Shard) error) error
 	return g.all(func(r *rank) error {
 		return load(r.b, weights.Shard{Rank: r.index, Size: len(g.ranks)})
 	})
-}
-
-// all has every rank do the same and waits. Where all fail, and none is lost, the
-// error is the first rank's and the group goes on; where some fail, it is lost.
-func (g *Group) all(c call) error {
-	if g.err != nil {
-		return g.err
-	}
-	away := 0
-	for _, r := range g.ranks {
-		if !r.away {
-			r.away = true
-			away++
-			r.calls <- c
-		}
-	}
-	var errs []error
-	var late <-chan time.Time
-	aborted := false
-	for away > 0 {
-		select {
-		case got := <-g.results:
-			away--
-			g.ranks[got.rank].away = false
-			if got.err == nil {
-				continue
-			}
-			errs = append(errs, fmt.Errorf("rank %d of %d: %w", got.rank, len(g.ranks), got.err))
-			switch {
-			case aborted:
-			case errors.Is(got.err, backend.ErrLost): // the others wait in vain
-				aborted = true
-				g.abort()
-				late = time.After(patience)
-			case late == nil:
-				late = time.After(patience)
-			}
-		case <-late:
-			if aborted {
-				return g.lose(append(errs, fmt.Errorf("%d ranks do not come back", away)))
-			}
-			aborted = true
-			g.abort()
-			late = time.After(patience)
-		}
-	}
-	switch {
-	case errs == nil:
-		return nil
-	case aborted || len(errs) < len(g.ranks) || errors.Is(errors.Join(errs...), backend.ErrLost):
-		return g.lose(errs)
-	}
-	return errs[0]
-}
-
-// lose ends the group: ranks that did not fail may have done what the others did
-// not, or wait for them on their devices.
-func (g *Group) lose(errs []error) error {
-	g.abort()
-	if err := errors.Join(errs...); errors.Is(err, backend.ErrLost) {
-		g.err = err
-	} else {
-		g.err = fmt.Errorf("%w: %w", backend.ErrLost, err)
-	}
-	return g.err
-}
-
-func (g *Group) abort() {
-	for _, r := range g.ranks {
-		if a, ok := r.b.(Aborter); ok {
-			a.Abort()
-		}
-	}
 }
 
 // Batch implements backend.Backend: it is rank 0's.
@@ -196,15 +100,26 @@ func (g *Group) Forward() error {
 	if g.err != nil {
 		return g.err // a rank that never came back may still read what lies here
 	}
+	g.sampling = false
 	for _, r := range g.ranks[1:] {
 		copyStep(r.b.Batch(), g.Batch())
 	}
-	err := g.all(g.forward)
-	if g.err == nil {
-		clear(g.slots)
-		g.slots = g.slots[:0]
+	if g.held = !g.Batch().Guided; g.held {
+		return nil
 	}
+	err := g.all(g.forward)
+	g.settle()
 	return err
+}
+
+// settle forgets what the ranks have been told of the step.
+func (g *Group) settle() {
+	if g.err != nil {
+		return
+	}
+	g.held, g.sampling = false, false
+	clear(g.slots)
+	g.slots = g.slots[:0]
 }
 
 // Sample implements backend.Backend.
@@ -215,13 +130,18 @@ func (g *Group) Sample() error {
 	for _, r := range g.ranks[1:] {
 		copyMasks(r.b.Batch(), g.Batch())
 	}
+	if g.sampling = g.held; g.sampling {
+		return nil
+	}
 	return g.all(g.sample)
 }
 
 // Sync implements backend.Backend. Ranks that sampled different tokens fail the
 // step.
 func (g *Group) Sync() error {
-	if err := g.all(g.sync); err != nil {
+	err := g.all(g.rest)
+	g.settle()
+	if err != nil {
 		return err
 	}
 	want := g.Batch().Sampled
@@ -235,6 +155,11 @@ func (g *Group) Sync() error {
 
 // LogitsRow implements backend.Backend.
 func (g *Group) LogitsRow(dst []float32, i int) error {
+	if g.held {
+		if err := g.Sync(); err != nil {
+			return err
+		}
+	}
 	return g.all(func(r *rank) error {
 		if r.index > 0 {
 			dst := make([]float32, len(dst)) // it is for tests: all or none fail
@@ -242,24 +167,6 @@ func (g *Group) LogitsRow(dst []float32, i int) error {
 		}
 		return r.b.LogitsRow(dst, i)
 	})
-}
-
-// Close implements backend.Backend: all ranks at once, as they may wait for each
-// other in that too. A rank that never came back is left as it is.
-func (g *Group) Close() error {
-	var left error
-	for _, r := range g.ranks {
-		if r.away {
-			left = fmt.Errorf("ranks: rank %d of %d never came back and is left", r.index, len(g.ranks))
-		}
-	}
-	g.err = nil
-	err := g.all(func(r *rank) error { return r.b.Close() })
-	for _, r := range g.ranks {
-		close(r.calls)
-	}
-	g.err = errors.New("ranks: closed")
-	return errors.Join(err, left)
 }
 
 // Info implements backend.Backend: of all ranks together. Pages are as many as

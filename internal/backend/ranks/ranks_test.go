@@ -128,6 +128,7 @@ func TestMasksAreWrittenDuringTheForward(t *testing.T) {
 	var wrote sync.WaitGroup
 	fakes[0].forward = func() error { close(begun); wrote.Wait(); return nil }
 	b := g.Batch()
+	b.Guided = true
 	b.Samples, b.Sampled, b.Masks = append(b.Samples[:0], backend.Sample{}), b.Sampled[:1], b.Masks[:1]
 	wrote.Go(func() {
 		<-begun
@@ -144,6 +145,43 @@ func TestMasksAreWrittenDuringTheForward(t *testing.T) {
 		if !f.batch.Samples[0].Masked || f.batch.Masks[0] != 12 {
 			t.Errorf("rank %d: %+v, mask %d", f.rank, f.batch.Samples[0], f.batch.Masks[0])
 		}
+	}
+}
+
+// Law: where no mask is made for a step, the ranks are called once, at its end;
+// else their forward begins at once.
+func TestAPlainStepIsHeldBack(t *testing.T) {
+	g, fakes := group(2)
+	defer g.Close()
+	var runs atomic.Int64
+	for _, f := range fakes {
+		f.forward = func() error { runs.Add(1); return nil }
+	}
+	for _, guided := range []bool{false, true, false} {
+		runs.Store(0)
+		g.Batch().Guided = guided
+		g.SetSlot(2, backend.Slot{})
+		if err := g.Forward(); err != nil {
+			t.Fatal(err)
+		}
+		if got := runs.Load() > 0; got != guided {
+			t.Errorf("guided=%v: the forward runs: %v", guided, got)
+		}
+		for _, run := range []func() error{g.Sample, g.Sync} {
+			if err := run(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if runs.Load() != 2 {
+			t.Errorf("guided=%v: %d forwards of two ranks", guided, runs.Load())
+		}
+	}
+	if len(fakes[1].bound) != 3 {
+		t.Errorf("slots bound: %v", fakes[1].bound)
+	}
+	runs.Store(0)
+	if err := g.Forward(); err != nil || g.LogitsRow(nil, 0) != nil || runs.Load() != 2 {
+		t.Errorf("logits without Sync: %v, %d forwards", err, runs.Load())
 	}
 }
 
@@ -250,7 +288,7 @@ func TestARankThatNeverComesBackIsGivenUp(t *testing.T) {
 		if took := time.Since(began); took > 15*time.Second {
 			t.Errorf("after %v", took)
 		}
-		if err := g.Close(); err == nil || !strings.Contains(err.Error(), "rank 1 of 3 never came back") {
+		if err := g.Close(); err == nil || !strings.Contains(err.Error(), "rank 1 of 3 does not come back") {
 			t.Errorf("Close: %v", err)
 		}
 		close(fakes[1].hold)
