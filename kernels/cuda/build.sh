@@ -91,7 +91,8 @@ done
 [ "$broken" -eq 0 ] || { echo "kernels: $broken of ${#wanted[@]} files do not compile" >&2; exit 1; }
 
 figures "${wanted[@]/%.fatbin/.log}" | sort >"$out/registers.txt"
-awk '$6 > 0 { print "kernels: warning: " $1 " spills " $6 " bytes on " $2 " (" $3 " registers)" }' "$out/registers.txt"
+awk '$6 > 0 { print "kernels: warning: " $1 " spills " $6 " bytes on " $2 " (" $3 " registers)" }
+	$5 > 0 && $6 == 0 { print "kernels: warning: " $1 " keeps " $5 " bytes of arrays in memory on " $2 }' "$out/registers.txt"
 cat "${wanted[@]}" >"$out/all"
 cmp -s "$out/all" "$here/fatbin/kernels.fatbin" || cp "$out/all" "$here/fatbin/kernels.fatbin"
 rm "$out/all"
