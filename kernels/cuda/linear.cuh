@@ -154,23 +154,26 @@ template <class F, int tokens> __device__ __forceinline__ void linear(LINEAR_ARG
 	__syncthreads(); // source
 
 	for (; step < end; step += chunk / 64) {
-		// The chunk's input: four loads under way in a thread.
+		// The chunk's input, four loads under way in a thread. Of tokens that are not
+		// there nothing is read or written: a column of B shows in that of the sums alone.
 		for (int i = 0; i < vectors; i += 4) {
 			uint4 v[4];
+			int to[4];
 #pragma unroll
 			for (int j = 0; j < 4; j++) {
-				int e = (i + j) * linear_threads + threadIdx.x, row = source[e / (chunk / 8)], k = step * 64 + e % (chunk / 8) * 8;
-				v[j] = row < 0 || k >= cols || k >= end * 64 ? make_uint4(0, 0, 0, 0)
-				                                              : load_input(x, x_f32, size_t(row) * x_cols + x_from, k, cols, aligned);
+				int e = (i + j) * linear_threads + t, token = e / (chunk / 8), k = e % (chunk / 8) * 8, row = source[token];
+				to[j] = row < 0 || step * 64 + k >= end * 64 ? -1 : token * stride + k;
+				v[j] = make_uint4(0, 0, 0, 0);
+				if (to[j] >= 0) v[j] = load_input(x, x_f32, size_t(row) * x_cols + x_from, step * 64 + k, cols, aligned);
 			}
 #pragma unroll
 			for (int j = 0; j < 4; j++) {
-				int e = (i + j) * linear_threads + threadIdx.x, token = e / (chunk / 8), k = e % (chunk / 8);
-				*reinterpret_cast<uint4*>(xs + token * stride + k * 8) = v[j];
+				if (to[j] >= 0) *reinterpret_cast<uint4*>(xs + to[j]) = v[j];
 				if (needs_sums<F>) {
 					float s = sum8(v[j]);
 					s += __shfl_xor_sync(0xFFFFFFFFu, s, 1);
 					s += __shfl_xor_sync(0xFFFFFFFFu, s, 2);
+					int e = (i + j) * linear_threads + t, token = e / (chunk / 8), k = e % (chunk / 8);
 					if (k % 4 == 0) sums[k / 4 * tokens + token] = s;
 				}
 			}
