@@ -77,6 +77,8 @@ type Bundle struct {
 	// NoParser says why the model shows no reasoning parser; nil where it has one
 	// or none was looked for.
 	NoParser error
+
+	grammars *grammars // nil: others make the tokens
 }
 
 // Open opens a model. An error is one line for the user.
@@ -105,6 +107,8 @@ func Open(cfg Config) (*Bundle, error) {
 		return nil, err
 	}
 	b.Parser, b.NoParser, b.Tools = text.parser, text.noParser, text.tools
+	b.grammars = &grammars{tokenizer: text.tokenizer, eos: b.EOS}
+	b.Grammars = b.grammars
 	return b, nil
 }
 
@@ -137,6 +141,9 @@ func open(cfg Config, src *weights.Model, text *textSide) (*Bundle, error) {
 // Close stops the engine and frees what the bundle holds.
 func (b *Bundle) Close() error {
 	err := b.Engine.Close()
+	if b.grammars != nil {
+		b.grammars.close()
+	}
 	if b.Tokenizer != nil {
 		(&textSide{tokenizer: b.Tokenizer, renderer: b.Renderer}).close()
 	}
