@@ -30,7 +30,7 @@ func (s *Server) authenticate(open map[string]http.HandlerFunc, router http.Hand
 		}
 		public := r.URL.RawPath == "" && slices.Contains(s.cfg.PublicPaths, r.URL.Path)
 		if len(s.keys) > 0 {
-			tenant, ok := s.checkKey(r.Header.Values("Authorization"))
+			tenant, ok := s.checkKey(keyFields(r.Header))
 			if !ok && !public {
 				s.fail(w, r, failf(http.StatusUnauthorized, "invalid_api_key", "a valid API key is needed: Authorization: Bearer KEY"))
 				return
@@ -39,6 +39,18 @@ func (s *Server) authenticate(open map[string]http.HandlerFunc, router http.Hand
 		}
 		router.ServeHTTP(w, r)
 	})
+}
+
+// keyFields are the request's Authorization fields; a key in X-Api-Key, where
+// Anthropic's clients put it, counts as one.
+func keyFields(h http.Header) []string {
+	fields := h.Values("Authorization")
+	for _, key := range h.Values("X-Api-Key") {
+		if field := "Bearer " + key; !slices.Contains(fields, field) {
+			fields = append(slices.Clip(fields), field)
+		}
+	}
+	return fields
 }
 
 // checkKey accepts exactly one Authorization field of the Bearer scheme. The key

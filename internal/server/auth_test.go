@@ -29,12 +29,28 @@ func TestOnlyTheKeyOpensTheDoor(t *testing.T) {
 			t.Errorf("%.60q: %d %s", wrong, r.status, r.body)
 		}
 	}
-	for _, h := range []string{"X-Api-Key", "Api-Key", "Proxy-Authorization", "Cookie", "X-Original-Url", "X-Rewrite-Url", "X-Forwarded-Prefix", "X-Http-Method-Override"} {
+	for _, h := range []string{"Api-Key", "Proxy-Authorization", "Cookie", "X-Original-Url", "X-Rewrite-Url", "X-Forwarded-Prefix", "X-Http-Method-Override"} {
 		for _, v := range []string{key, "Bearer " + key, "/healthz", "GET"} {
 			if r := f.do(t, "GET", "/v1/models", "", h, v); r.status != 401 {
 				t.Errorf("%s: %s: %d", h, v, r.status)
 			}
 		}
+	}
+}
+
+// Anthropic's clients bring the key in a field of their own. Two keys are none.
+func TestAKeyMayComeAsAnthropicsClientsSendIt(t *testing.T) {
+	f := begin(t, Config{APIKeys: []string{key}}, scripted.Config{})
+	for value, want := range map[string]int{key: 200, "Bearer " + key: 401, key + "x": 401, "": 401, "GET": 401} {
+		if r := f.do(t, "GET", "/v1/models", "", "X-Api-Key", value); r.status != want {
+			t.Errorf("X-Api-Key %q: %d", value, r.status)
+		}
+	}
+	if r := f.do(t, "GET", "/v1/models", "", "X-Api-Key", key, "Authorization", "Bearer "+key2); r.status != 401 {
+		t.Errorf("two keys: %d", r.status)
+	}
+	if r := f.do(t, "GET", "/v1/models", "", "X-Api-Key", key, "Authorization", "Bearer "+key); r.status != 200 {
+		t.Errorf("one key twice: %d", r.status)
 	}
 }
 

@@ -45,7 +45,7 @@ func (s *Server) startCompletion(ctx context.Context, w http.ResponseWriter, r *
 	if err != nil {
 		return nil, err
 	}
-	c.shape = textShape{id: c.id, model: c.model, created: c.created}
+	c.shape = textShape{id: c.id, model: c.model, created: c.created, counted: c.counted}
 	return &completion{c}, nil
 }
 
@@ -102,21 +102,28 @@ const textObject = "text_completion"
 type textShape struct {
 	id, model string
 	created   int64
+	counted   bool // include_usage
 }
 
-func (s textShape) begin(int) []any { return nil }
+func (s textShape) begin(int) []message { return nil }
 
-func (s textShape) usage(u openai.Usage) any { return s.frame(&u, []openai.TextChoice{}) }
+func (s textShape) end(u llm.Usage) []message {
+	if !s.counted {
+		return nameless(eventDone)
+	}
+	usage := wireUsage(u)
+	return nameless(s.frame(&usage, []openai.TextChoice{}), eventDone)
+}
 
 func (s textShape) frame(usage *openai.Usage, choices []openai.TextChoice) openai.Completion {
 	return openai.Completion{ID: s.id, Object: textObject, Created: s.created, Model: s.model, Choices: choices, Usage: usage}
 }
 
-func (s textShape) chunk(e llm.Event) any {
+func (s textShape) event(e llm.Event) []message {
 	choice := openai.TextChoice{Index: e.Choice, Text: e.Text}
 	if e.Kind == llm.EventFinish {
 		reason := string(e.Finish.Reason)
 		choice.FinishReason, choice.MatchedStop = &reason, matchedStop(e.Finish)
 	}
-	return s.frame(nil, []openai.TextChoice{choice})
+	return nameless(s.frame(nil, []openai.TextChoice{choice}))
 }

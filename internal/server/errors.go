@@ -136,9 +136,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 			h.Set("Connection", "close")
 		}
 		w.WriteHeader(f.status)
-		_, _ = w.Write(f.body())
+		_, _ = w.Write(x.speaks().fault(f))
 	case x.w.events:
-		_ = writeEvent(w, f.body())
+		_ = x.send(message{name: "error", body: x.speaks().fault(f)})
 	default:
 		panic(http.ErrAbortHandler)
 	}

@@ -21,9 +21,10 @@ type exchange struct {
 	tenant string // a hash of the API key, "" without keys
 	route  string // the pattern that matched
 	w      *writer
-	err    error // what it failed with
-	failed int   // and the status of that, also where another had been sent before
-	held   int64 // bytes of the body, counted in Server.bodies
+	err    error    // what it failed with
+	failed int      // and the status of that, also where another had been sent before
+	tongue *dialect // nil: OpenAI's
+	held   int64    // bytes of the body, counted in Server.bodies
 	attrs  []slog.Attr
 }
 

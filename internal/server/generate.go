@@ -163,7 +163,7 @@ func (g *generation) stream() error {
 	for {
 		events, err := g.feed.next()
 		if errors.Is(err, io.EOF) {
-			if err := writeEvent(g.x.w, eventDone); err != nil {
+			if err := g.x.send(message{body: eventDone}); err != nil {
 				return gone(err)
 			}
 			return gone(g.x.w.FlushError())
@@ -199,13 +199,13 @@ func (g *generation) send(alive bool) error {
 			panic(err) // our own types
 		}
 		g.open()
-		if err := writeEvent(g.x.w, data); err != nil {
+		if err := g.x.send(message{body: data}); err != nil {
 			return gone(err)
 		}
 	}
 	if alive {
 		g.open()
-		if _, err := g.x.w.Write(eventComment); err != nil {
+		if _, err := g.x.w.Write(g.x.speaks().alive); err != nil {
 			return gone(err)
 		}
 	}
@@ -217,7 +217,7 @@ func (g *generation) send(alive bool) error {
 
 func (g *generation) open() {
 	if !g.x.w.wrote() {
-		beginEvents(g.x.w)
+		g.x.beginStream()
 	}
 }
 

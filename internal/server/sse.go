@@ -6,30 +6,75 @@ import (
 	"net/http"
 )
 
-// Server-sent events as OpenAI writes them: one data line an event, and a
-// comment line while there is nothing to say.
+// Streams: server-sent events as OpenAI writes them, one data line an event and
+// a comment line while there is nothing to say; with names, as Anthropic and the
+// Responses API have it; or lines of JSON, as Ollama has it.
 // https://html.spec.whatwg.org/multipage/server-sent-events.html
 
-var (
-	eventDone    = []byte("[DONE]")
-	eventComment = []byte(": keep-alive\n\n")
-)
+var eventDone = []byte("[DONE]")
 
-// beginEvents sends the header of an event stream.
-func beginEvents(w *writer) {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
-	h.Set("Cache-Control", "no-cache, no-transform")
-	h.Set("X-Accel-Buffering", "no") // nginx would collect the stream otherwise
-	w.events = true
-	w.WriteHeader(http.StatusOK)
+// dialect is how one API puts streams and errors on the wire.
+type dialect struct {
+	lines bool   // a stream is lines of JSON, no events
+	named bool   // events have names
+	alive []byte // sent while there is nothing to say
+	// fault is the body of an error, alone or in a stream.
+	fault func(*failure) []byte
 }
 
-// writeEvent writes one event; data has no line feed, as JSON escapes them.
-func writeEvent(w http.ResponseWriter, data []byte) error {
-	event := make([]byte, 0, len(data)+8)
-	event = append(append(append(event, "data: "...), data...), "\n\n"...)
-	_, err := w.Write(event)
+var openaiDialect = dialect{alive: []byte(": keep-alive\n\n"), fault: (*failure).body}
+
+// speaks is the dialect of the request's endpoint.
+func (x *exchange) speaks() *dialect {
+	if x.tongue == nil {
+		return &openaiDialect
+	}
+	return x.tongue
+}
+
+// in makes an endpoint's streams and errors those of a dialect.
+func (d *dialect) in(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		exchangeOf(r.Context()).tongue = d
+		h(w, r)
+	}
+}
+
+// beginStream sends the header of a stream.
+func (x *exchange) beginStream() {
+	h := x.w.Header()
+	if x.speaks().lines {
+		h.Set("Content-Type", "application/x-ndjson")
+	} else {
+		h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	}
+	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("X-Accel-Buffering", "no") // nginx would collect the stream otherwise
+	x.w.events = true
+	x.w.WriteHeader(http.StatusOK)
+}
+
+// send writes one message; its JSON has no line feed, as JSON escapes them.
+func (x *exchange) send(m message) error {
+	data, ok := m.body.([]byte)
+	if !ok {
+		var err error
+		if data, err = marshal(m.body); err != nil {
+			panic(err) // our own types
+		}
+	}
+	d := x.speaks()
+	out := make([]byte, 0, len(data)+len(m.name)+16)
+	switch {
+	case d.lines:
+		out = append(append(out, data...), '\n')
+	case d.named:
+		out = append(append(append(out, "event: "...), m.name...), '\n')
+		fallthrough
+	default:
+		out = append(append(append(out, "data: "...), data...), "\n\n"...)
+	}
+	_, err := x.w.Write(out)
 	return err
 }
 

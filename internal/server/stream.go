@@ -11,12 +11,30 @@ import (
 
 var assistant = "assistant"
 
-// shape gives the events of a stream their form on the wire.
+// shape gives the events of a stream their form on the wire: messages, which
+// the dialect then frames.
 type shape interface {
 	// begin is what a stream of n choices begins with.
-	begin(n int) []any
-	chunk(e llm.Event) any
-	usage(u openai.Usage) any
+	begin(n int) []message
+	// event is what one event becomes.
+	event(e llm.Event) []message
+	// end closes the stream.
+	end(u llm.Usage) []message
+}
+
+// message is one message of a stream.
+type message struct {
+	name string // of the event, where the dialect names them
+	body any    // JSON is made of it; of bytes nothing
+}
+
+// nameless are messages of a dialect that names no events.
+func nameless(bodies ...any) []message {
+	messages := make([]message, len(bodies))
+	for i, body := range bodies {
+		messages[i].body = body
+	}
+	return messages
 }
 
 // stream sends the answer event by event: each choice's beginning, its pieces, its
@@ -49,7 +67,7 @@ func (c *chat) send(events []llm.Event) error {
 		if err := c.open(); err != nil {
 			return err
 		}
-		if err := c.write(c.shape.chunk(e)); err != nil {
+		if err := c.write(c.shape.event(e)); err != nil {
 			return err
 		}
 	}
@@ -57,7 +75,7 @@ func (c *chat) send(events []llm.Event) error {
 		if err := c.open(); err != nil {
 			return err
 		}
-		if _, err := c.x.w.Write(eventComment); err != nil {
+		if _, err := c.x.w.Write(c.x.speaks().alive); err != nil {
 			return gone(err)
 		}
 	} else {
@@ -71,33 +89,24 @@ func (c *chat) open() error {
 	if c.x.w.wrote() {
 		return nil
 	}
-	beginEvents(c.x.w)
-	for _, chunk := range c.shape.begin(c.n) {
-		if err := c.write(chunk); err != nil {
-			return err
-		}
-	}
-	return nil
+	c.x.beginStream()
+	return c.write(c.shape.begin(c.n))
 }
 
 func (c *chat) closeStream() error {
-	if c.counted {
-		if err := c.write(c.shape.usage(wireUsage(c.usage))); err != nil {
-			return err
-		}
-	}
-	if err := writeEvent(c.x.w, eventDone); err != nil {
-		return gone(err)
+	if err := c.write(c.shape.end(c.usage)); err != nil {
+		return err
 	}
 	return gone(c.x.w.FlushError())
 }
 
-func (c *chat) write(chunk any) error {
-	data, err := marshal(chunk)
-	if err != nil {
-		panic(err) // our own types
+func (c *chat) write(messages []message) error {
+	for _, m := range messages {
+		if err := c.x.send(m); err != nil {
+			return gone(err)
+		}
 	}
-	return gone(writeEvent(c.x.w, data))
+	return nil
 }
 
 // gone is a failed write: the client has left or does not read.
@@ -113,17 +122,24 @@ type chatShape struct {
 	id, model string
 	created   int64
 	field     Field
+	counted   bool // include_usage
 }
 
-func (s chatShape) begin(n int) []any {
-	roles := make([]any, n)
+func (s chatShape) begin(n int) []message {
+	roles := make([]message, n)
 	for i := range roles {
-		roles[i] = s.frame(nil, openai.ChunkChoice{Index: i, Delta: openai.Delta{Role: &assistant}})
+		roles[i].body = s.frame(nil, openai.ChunkChoice{Index: i, Delta: openai.Delta{Role: &assistant}})
 	}
 	return roles
 }
 
-func (s chatShape) usage(u openai.Usage) any { return s.frame(&u) }
+func (s chatShape) end(u llm.Usage) []message {
+	if !s.counted {
+		return nameless(eventDone)
+	}
+	usage := wireUsage(u)
+	return nameless(s.frame(&usage), eventDone)
+}
 
 func (s chatShape) frame(usage *openai.Usage, choices ...openai.ChunkChoice) openai.ChatCompletionChunk {
 	if choices == nil {
@@ -134,7 +150,7 @@ func (s chatShape) frame(usage *openai.Usage, choices ...openai.ChunkChoice) ope
 	}
 }
 
-func (s chatShape) chunk(e llm.Event) any { return s.frame(nil, s.choice(e)) }
+func (s chatShape) event(e llm.Event) []message { return nameless(s.frame(nil, s.choice(e))) }
 
 func (s chatShape) choice(e llm.Event) openai.ChunkChoice {
 	choice := openai.ChunkChoice{Index: e.Choice}
