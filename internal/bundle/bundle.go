@@ -134,6 +134,7 @@ func open(cfg Config, src *weights.Model, text *textSide) (*Bundle, error) {
 	}
 	for _, m := range made {
 		b.Pages += m.size.Pages
+		b.MaxContext = min(b.MaxContext, contextOf(cfg, &m.loaded.Config, m.size))
 	}
 	return b, nil
 }

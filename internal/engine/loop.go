@@ -250,7 +250,7 @@ func (e *Engine) failWaitingIfStalled() {
 	if !e.stalled() {
 		return
 	}
-	e.cfg.Log.Error("a step exceeds the stall limit", "limit", e.cfg.StallLimit)
+	e.cfg.Log.Error("the engine makes no progress; requests that wait end", "limit", e.cfg.StallLimit, "device lost", e.restart.down)
 	for r := range e.requests {
 		for i := range r.choices {
 			if c := &r.choices[i]; !c.ended && !c.seq.Running() {

@@ -33,11 +33,12 @@ func (c *Config) CheckRanks(n int) error {
 	return nil
 }
 
-// OfRank is what one of n ranks, which CheckRanks allows, has of the model: for
-// reckoning how much memory it needs.
+// OfRank is what one of n ranks, which CheckRanks allows, has of the model's
+// activations and KV, for reckoning how much memory they need: every rank has all
+// logits, and the latents where there are any.
 func (c *Config) OfRank(n int) Config {
 	part := *c
-	part.Heads, part.KVHeads, part.Vocab = c.Heads/n, max(c.KVHeads/n, 1), c.Vocab/n
+	part.Heads, part.KVHeads = c.Heads/n, max(c.KVHeads/n, 1)
 	part.Intermediate, part.MoE.Intermediate, part.MoE.Shared = c.Intermediate/n, c.MoE.Intermediate/n, c.MoE.Shared/n
 	return part
 }
