@@ -117,7 +117,8 @@ TEST(all_reduce_gather_and_broadcast) {
 }
 
 TEST(all_reduce_in_a_graph_with_one_rank_waited_for) {
-	ranks([](Rig& r, void* comm, int rank) {
+	std::atomic<bool> served{false};
+	ranks([&](Rig& r, void* comm, int rank) {
 		Ptr x = r.floats({1.0f + float(rank)});
 		void *graph, *exec;
 		OK(cuStreamBeginCapture_v2(r.stream, 1));
@@ -126,8 +127,10 @@ TEST(all_reduce_in_a_graph_with_one_rank_waited_for) {
 		OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
 		for (int i = 0; i < 3; i++) {
 			OK(cuGraphLaunch(exec, r.stream));
-			if (rank == 0) OK(cuStreamSynchronize(r.stream)); // rank 1 works on without being asked
+			if (rank == 0) OK(cuStreamSynchronize(r.stream));
 		}
+		if (rank == 0) served = true;
+		while (!served) std::this_thread::yield(); // rank 1 works on without being asked
 		OK(cuStreamSynchronize(r.stream));
 		CHECK(r.read(x) == 12);
 		OK(ncclCommDestroy(comm));
