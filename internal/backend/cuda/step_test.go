@@ -16,7 +16,7 @@ import (
 	kernels "github.com/reasond/reasond/kernels/cuda"
 )
 
-var smallConfig = backend.Config{MaxRows: 128, MaxSeqs: 8, MaxContext: 256, Pages: 40}
+var smallConfig = backend.Config{MaxRows: 128, MaxSeqs: 8, MaxContext: 512, Pages: 40} // long enough that attention may be cut
 
 // run is a step without a look at its logits.
 func run(t testing.TB, b *Backend) {
