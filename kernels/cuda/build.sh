@@ -50,7 +50,7 @@ compile() { # source, its fatbin; which is not there where the compiler refused
 		rm -f "$2.new"
 		return
 	fi
-	grep -i 'warning' "$log" >&2 || true
+	grep 'warning' "$log" | sort -u >&2 || true # once, not once a target
 	mv "$2.new" "$2"
 }
 
