@@ -3,7 +3,10 @@
 package cuda
 
 import (
+	"context"
 	"errors"
+	"io"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +14,8 @@ import (
 	"github.com/reasond/reasond/internal/backend/backendtest"
 	"github.com/reasond/reasond/internal/backend/ranks"
 	"github.com/reasond/reasond/internal/cuda/cudatest"
+	"github.com/reasond/reasond/internal/engine"
+	"github.com/reasond/reasond/internal/llm"
 	"github.com/reasond/reasond/internal/model"
 	"github.com/reasond/reasond/internal/weights"
 )
@@ -172,4 +177,74 @@ func TestAFaultOnOneDeviceLosesTheGroup(t *testing.T) {
 	if _, err := d.Step(backendtest.Part{Seq: &backendtest.Sequence{}, Tokens: []int32{3, 4, 5}, Want: 1, Sample: true}); err != nil {
 		t.Errorf("a new group: %v", err)
 	}
+}
+
+// Law: ranks agree on every token (else the step fails), sampled, masked, with
+// penalties, in forks and after prefix hits.
+func TestRanksAgreeInACrowd(t *testing.T) {
+	open := onTwoDevices(t)
+	if open == nil {
+		return
+	}
+	cfg := backend.Config{MaxRows: 24, MaxSeqs: 4, MaxContext: 96, Pages: 10}
+	g, _ := groupOf(t, open, cfg)
+	e, err := engine.New(engine.Config{Backend: cfg, Model: "test", PrefillRows: 9}, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	var wait sync.WaitGroup
+	for i := range 12 {
+		req := &llm.Request{N: 1 + i%4/3, Sampling: llm.DefaultSampling()}
+		for k := range 5 + 4*i {
+			req.Prompt.IDs = append(req.Prompt.IDs, int32((k*(7+i%3)+3)%120))
+		}
+		p := &req.Sampling
+		p.MaxTokens, p.Seed = 20, uint64(i)
+		guided := i%3 == 1
+		if guided {
+			req.Guide = func(int) llm.Guide { return evens{} }
+		}
+		if i%3 == 2 {
+			p.RepetitionPenalty, p.FrequencyPenalty, p.TopK, p.Logprobs, p.TopLogprobs = 1.3, 0.4, 20, true, 3
+		}
+		s, err := e.Submit(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait.Go(func() {
+			for {
+				deltas, err := s.Recv(context.Background())
+				if errors.Is(err, io.EOF) {
+					return
+				}
+				for _, d := range deltas {
+					if d.Finish != nil && d.Finish.Err != nil {
+						t.Error(d.Finish.Err)
+					}
+					for _, id := range d.IDs {
+						if guided && id%2 != 0 {
+							t.Errorf("request %d: token %d is masked", i, id)
+						}
+					}
+				}
+			}
+		})
+	}
+	wait.Wait()
+	if s := e.Stats(); s.PrefixHits == 0 || s.OutputTokens < 12*20 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// evens allows even tokens only.
+type evens struct{}
+
+func (evens) Accept([]int32) llm.Directive { return llm.Directive{} }
+
+func (evens) Mask(dst []uint32) bool {
+	for i := range dst {
+		dst[i] = 0x55555555
+	}
+	return true
 }
