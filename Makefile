@@ -64,7 +64,7 @@ gpu-bundle: native kernels ## put what a GPU machine needs to check the program 
 	@internal/gpucheck/bundle.sh
 
 .PHONY: test
-test: build test-tools models ## run every test, end-to-end ones included
+test: build emu test-tools models ## run every test, end-to-end ones included
 	@.ci/test
 
 .PHONY: test-tools
