@@ -8,6 +8,19 @@ import "encoding/json"
 // Value is one JSON value of a body that the strict reader has accepted.
 type Value struct{ v value }
 
+// NewValue is a value that a dialect writes itself.
+func NewValue(v any) Value {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // the dialect's own types
+	}
+	root, err := parse(data)
+	if err != nil {
+		panic(err)
+	}
+	return Value{root}
+}
+
 // Kind is object, array, string, boolean, null or number.
 func (v Value) Kind() string { return v.v.kind() }
 

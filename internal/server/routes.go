@@ -34,6 +34,8 @@ func (s *Server) routes() http.Handler {
 	post(s.chatCompletions, "/v1/chat/completions")
 	r.Post("/v1/chat/completions/{id}/answer_now", s.answerNow)
 	post(s.inside(s.completions), "/v1/completions")
+	post(anthropicDialect.in(s.inside(s.messages)), "/v1/messages")
+	post(anthropicDialect.in(s.inside(s.countTokens)), "/v1/messages/count_tokens")
 	post(s.inside(s.generate), "/generate")
 	post(s.inside(s.separateReasoning), "/separate_reasoning")
 	post(s.inside(s.tokenize), "/tokenize", "/v1/tokenize")

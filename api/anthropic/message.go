@@ -1,0 +1,196 @@
+package anthropic
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/reasond/reasond/api/openai"
+)
+
+// turn is a message as a chat template takes it.
+type turn struct {
+	Role       string     `json:"role"`
+	Content    *string    `json:"content,omitempty"`
+	Reasoning  string     `json:"reasoning_content,omitempty"`
+	ToolCalls  []toolCall `json:"tool_calls,omitempty"`
+	ToolCallID string     `json:"tool_call_id,omitempty"`
+}
+
+type toolCall struct {
+	ID       string       `json:"id"`
+	Type     string       `json:"type"`
+	Function callFunction `json:"function"`
+}
+
+type callFunction struct {
+	Name      string          `json:"name"`
+	Arguments json.RawMessage `json:"arguments"`
+}
+
+// block is a content block of a message, in either direction.
+type block struct {
+	Type string
+
+	Text     string // text
+	Thinking string // thinking
+
+	ID    string          // tool_use
+	Name  string          // tool_use
+	Input json.RawMessage // tool_use
+
+	ToolUseID string        // tool_result
+	Content   *openai.Value // tool_result
+}
+
+// conversation makes turns of the messages. Results of tools stand in a user's
+// message here and are messages of their own there.
+func (r *reader) conversation(v openai.Value) error {
+	if err := v.Expect("messages", "array"); err != nil {
+		return err
+	}
+	return v.Items(func(i int, v openai.Value) error {
+		path := fmt.Sprintf("messages[%d]", i)
+		if err := v.Expect(path, "object"); err != nil {
+			return err
+		}
+		var role string
+		var content *openai.Value
+		err := v.Members(func(name string, v openai.Value) (err error) {
+			switch name {
+			case "role":
+				role, err = v.String(path + ".role")
+			case "content":
+				content = &v
+			default:
+				err = openai.Unknown(path + "." + name)
+			}
+			return err
+		})
+		switch {
+		case err != nil:
+			return err
+		case role != "user" && role != "assistant" && role != "system":
+			return openai.Invalid(path+".role", "must be user or assistant")
+		case content == nil || content.Null():
+			return openai.Missing(path+".content", "must be given")
+		}
+		return r.turn(path+".content", role, *content)
+	})
+}
+
+// turn adds a message's blocks.
+func (r *reader) turn(path, role string, v openai.Value) error {
+	if v.Kind() == "string" {
+		text, err := v.String(path)
+		r.turns = append(r.turns, turn{Role: role, Content: &text})
+		return err
+	}
+	if err := v.Expect(path, "array"); err != nil {
+		return err
+	}
+	t := turn{Role: role}
+	err := v.Items(func(i int, v openai.Value) error {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		b, err := readBlock(v, at)
+		if err != nil {
+			return err
+		}
+		return r.add(&t, at, b)
+	})
+	if err != nil {
+		return err
+	}
+	if t.Content != nil || t.ToolCalls != nil || t.Reasoning != "" {
+		r.turns = append(r.turns, t)
+	}
+	return nil
+}
+
+func (r *reader) add(t *turn, path string, b block) error {
+	assistant := t.Role == "assistant"
+	switch b.Type {
+	case "text":
+		text := b.Text
+		if t.Content != nil {
+			text = *t.Content + text
+		}
+		t.Content = &text
+		return nil
+	case "thinking", "redacted_thinking":
+		if !assistant {
+			return openai.Invalid(path+".type", "only an assistant's message has thinking")
+		}
+		t.Reasoning += b.Thinking
+		return nil
+	case "tool_use":
+		if !assistant {
+			return openai.Invalid(path+".type", "only an assistant's message has tool_use")
+		}
+		if b.Name == "" {
+			return openai.Missing(path+".name", "a tool_use needs a name")
+		}
+		t.ToolCalls = append(t.ToolCalls, toolCall{ID: b.ID, Type: "function", Function: callFunction{b.Name, b.Input}})
+		return nil
+	case "tool_result":
+		if assistant {
+			return openai.Invalid(path+".type", "only a user's message has tool_result")
+		}
+		return r.result(t, path, b)
+	}
+	return openai.Unsupported(path+".type", "%s is not supported by this server", b.Type)
+}
+
+// result is a message of its own, before what the user says beside it.
+func (r *reader) result(t *turn, path string, b block) error {
+	text := ""
+	if b.Content != nil && !b.Content.Null() {
+		var err error
+		if text, err = plain(*b.Content, path+".content"); err != nil {
+			return err
+		}
+	}
+	if b.ToolUseID == "" {
+		return openai.Missing(path+".tool_use_id", "a tool_result needs the id of its tool_use")
+	}
+	r.turns = append(r.turns, turn{Role: "tool", Content: &text, ToolCallID: b.ToolUseID})
+	return nil
+}
+
+func readBlock(v openai.Value, path string) (block, error) {
+	var b block
+	if err := v.Expect(path, "object"); err != nil {
+		return b, err
+	}
+	err := v.Members(func(name string, v openai.Value) (err error) {
+		at := path + "." + name
+		if v.Null() {
+			return nil
+		}
+		switch name {
+		case "type":
+			b.Type, err = v.String(at)
+		case "text":
+			b.Text, err = v.String(at)
+		case "thinking":
+			b.Thinking, err = v.String(at)
+		case "id":
+			b.ID, err = v.String(at)
+		case "name":
+			b.Name, err = v.String(at)
+		case "input":
+			b.Input, err = v.JSON(), v.Expect(at, "object")
+		case "tool_use_id":
+			b.ToolUseID, err = v.String(at)
+		case "content":
+			b.Content = &v
+		case "signature", "data", "cache_control", "citations", "is_error", "source", "title", "context", "caller":
+		default:
+			err = openai.Unknown(at)
+		}
+		return err
+	})
+	if err == nil && b.Type == "" {
+		err = openai.Missing(path+".type", "a content block needs a type")
+	}
+	return b, err
+}
