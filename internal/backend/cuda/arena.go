@@ -97,8 +97,9 @@ func (a *arena) ptr(word int) kernels.Ptr { return a.base + kernels.Ptr(4*word) 
 // count is the device's address of a word of hdr.
 func (a *arena) count(word int) kernels.Ptr { return a.ptr(a.at.hdr + word) }
 
-// put writes a batch, whose slices are usually the arena's own, and attention's
-// work, which it counts. p is nil where there is no attention.
+// put writes a batch but for its samples, which masks may still be made for; its
+// slices are usually the arena's own. And it writes attention's work, which it
+// counts; p is nil where there is no attention.
 func (a *arena) put(b *backend.Batch, p *kernels.Planner) kernels.Work {
 	settle(a.token, b.Token)
 	settle(a.pos, b.Pos)
@@ -119,11 +120,10 @@ func (a *arena) put(b *backend.Batch, p *kernels.Planner) kernels.Work {
 	} {
 		hdr[word] = int32(n)
 	}
-	a.putSamples(b)
 	return w
 }
 
-// putSamples writes the samples; masked is known late.
+// putSamples writes the samples, when masks are written no longer.
 func (a *arena) putSamples(b *backend.Batch) (masked bool) {
 	for i, s := range b.Samples {
 		w := a.host[a.at.samples+sampleWords*i:][:sampleWords]
