@@ -209,3 +209,21 @@ func TestAnUpstreamThatIsAwayIsNotReadyButTried(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A lost device ends what it ran: an error event where a stream has begun, a
+// status that says when to come back elsewhere.
+func TestALostDeviceTellsTheClientToSendItAgain(t *testing.T) {
+	lost := &llm.Error{Kind: llm.Stopping, Code: "device_lost", Message: "send the request again", RetryAfter: time.Second, Err: errors.New("illegal address")}
+	engine := scripted.New(scripted.Config{Script: func(*llm.Request, int) []scripted.Step {
+		return []scripted.Step{{Text: "hel"}, {Err: lost}}
+	}})
+	f := begin(t, Config{Models: models(tinyModel(t, engine))}, scripted.Config{})
+	r := f.chat(t, ask(`"stream":false`))
+	if r.status != 503 || *envelope(t, r).Code != "device_lost" || strings.Contains(r.body, "illegal") {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	r = f.chat(t, ask(`"stream":true`))
+	if r.status != 200 || !strings.Contains(r.body, "device_lost") || !strings.Contains(r.body, "send the request again") || strings.Contains(r.body, "[DONE]") || strings.Contains(r.body, "illegal") {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
