@@ -15,7 +15,8 @@ type Device struct {
 	CUDA   bool
 	Index  int     // the driver's number of the GPU
 	Memory float64 // share of the GPU's memory that may be used; 0: 0.9
-	// BatchInvariant computes a row the same way whatever else is in the batch.
+	// BatchInvariant computes a row the same way whatever other sequences are in the
+	// batch.
 	BatchInvariant bool
 
 	Driver, BLAS, NCCL string // paths of NVIDIA's libraries; empty: where the loader finds them

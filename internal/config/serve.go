@@ -117,7 +117,7 @@ func (m *Model) AddFlags(f *Flags) {
 	f.aliases["disable-radix-cache"] = "no-enable-prefix-caching"
 	f.Var(Size(&m.KVBytes), "kv-cache-memory-bytes", "", "memory for KV pages, such as 4GiB (default: chosen from what is free)", "kv-cache-memory")
 	f.Var(Float(&m.GPUMemory, 0.01, 1), "gpu-memory-utilization", "", "share of a GPU's memory for weights, activations and KV pages together", "mem-fraction-static")
-	f.Var(Bool(&m.BatchInvariant), "batch-invariant", "", "on a GPU, too: an answer's bytes do not depend on what else runs, at some cost (the CPU always computes so)")
+	f.Var(Bool(&m.BatchInvariant), "batch-invariant", "", "on a GPU, too: other sequences of a batch change no bit of a row, at some cost (the CPU always computes so)")
 	f.Var(Int(&m.TensorParallel, "n", 1, 64), "tensor-parallel-size", "", "GPUs that share each layer, from --device on; more than one machine: --upstream to vLLM or SGLang", "tp", "tp-size")
 	f.Var(Int(&m.DataParallel, "n", 1, 64), "data-parallel-size", "", "engines that each hold the whole model, one a GPU (or one a --tensor-parallel-size GPUs); on the CPU they divide --threads", "dp", "dp-size")
 	f.Hidden(Bool(&m.CPURanks), "cpu-ranks", "--tensor-parallel-size on the CPU, where it is of no use but to try it")

@@ -8,6 +8,9 @@ type Scratch struct {
 	SMs      int // multiprocessors
 	Partials Ptr // ScratchBytes' first
 	Counters Ptr // and second; zero before the first launch, and after each
+	// Whole never splits a sum, so that a row's bits do not depend on the number of
+	// rows; small matrices are slower for it.
+	Whole bool
 }
 
 // ScratchBytes is the size of a device's Partials and Counters.
@@ -169,7 +172,10 @@ func (l linear) launch(p Part) Launch {
 	}
 	steps := ceilDiv(l.w.In, stepCols)
 	tiles := ceilDiv(p.padded(), linearRows)
-	splits, slice := split(l.scratch.SMs, tiles*pieces, steps)
+	splits, slice := 1, steps
+	if !l.scratch.Whole {
+		splits, slice = split(l.scratch.SMs, tiles*pieces, steps)
+	}
 	base := l.w.Ptr
 	var side, bias Ptr
 	if formats[p.Format].side != 0 {

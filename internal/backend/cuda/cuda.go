@@ -21,8 +21,9 @@ type Options struct {
 	// Memory is the share of the device's memory that may be used in all, where
 	// Config.Pages is 0; 0: DefaultMemory.
 	Memory float64
-	// BatchInvariant cuts attention and sums the same way whatever else is in the
-	// batch, at some cost: a row's result does not depend on its neighbours.
+	// BatchInvariant cuts attention and sums the same way whatever other sequences
+	// are in the batch, at some cost: they change no bit of a row. How its own
+	// sequence is cut into chunks may.
 	BatchInvariant bool
 	// Comm joins the ranks of one model; nil: there is one.
 	Comm Comm

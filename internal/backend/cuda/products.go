@@ -16,6 +16,8 @@ import (
 //  2. More: the weights as a dense bfloat16 matrix, which those of other formats
 //     are unpacked to first, times the rows in bfloat16: cuBLASLt where it is
 //     there and has an algorithm, kernels.Gemm otherwise.
+//
+// With Options.BatchInvariant all is done as 1, and no sum is split.
 
 // blasRows is up to how many rows Linear is used though a BLAS could take over.
 const blasRows = 16
@@ -39,7 +41,7 @@ func (b *Backend) allocateProducts() error {
 	sms := b.mem.dev.Info.SMs
 	partials, counters := kernels.ScratchBytes(sms)
 	p := &b.products
-	p.scratch.SMs = sms
+	p.scratch.SMs, p.scratch.Whole = sms, b.opt.BatchInvariant
 	if err := b.mem.make(&p.scratch.Partials, activationMemory, partials); err != nil {
 		return err
 	}
@@ -81,6 +83,9 @@ func (b *Backend) allocateProducts() error {
 
 // goesDense reports whether so many rows times l are done as 2.
 func (b *Backend) goesDense(rows int, l *linear) bool {
+	if b.opt.BatchInvariant {
+		return false
+	}
 	_, _, stride, dense := l.weights.Dense()
 	if b.blas != nil && dense && stride == l.in {
 		return rows > blasRows

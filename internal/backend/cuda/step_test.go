@@ -289,3 +289,48 @@ func TestALostDeviceSaysSoAndCanBeOpenedAnew(t *testing.T) {
 		t.Errorf("after opening anew %v, before %v", got, want)
 	}
 }
+
+// Law of --batch-invariant: other sequences in the batch change no bit of a row,
+// be it of a prompt or decoding. Attention's own part of it is tested in
+// kernels/cuda.
+func TestNeighboursChangeNoBitOfAnInvariantBackend(t *testing.T) {
+	cfg := backend.Config{MaxRows: 256, MaxSeqs: 4, MaxContext: 128, Pages: 16}
+	follow := func(others int) (out [][]float32) {
+		b, err := New(Options{Driver: cudatest.Driver(t), BLAS: "none", BatchInvariant: true}, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		loadModel(t, b, "../../../testdata/tiny-reasoner")
+		if !b.planner.Fixed {
+			t.Error("attention is cut by what else is there")
+		}
+		d := backendtest.NewDriver(b, cfg, uint64(others))
+		seqs := make([]backendtest.Sequence, 1+others)
+		for round := range 3 {
+			var parts []backendtest.Part
+			for i := range seqs {
+				n := 1
+				if round == 0 {
+					n = 48
+				}
+				seqs[i].Slot = i
+				parts = append(parts, backendtest.Part{Seq: &seqs[i], Tokens: tokens(n), Want: 1, Sample: true})
+			}
+			last := len(parts) - 1
+			parts[0], parts[last] = parts[last], parts[0] // at another place in the batch
+			got, err := d.Step(parts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, got[last].Logits...)
+		}
+		return out
+	}
+	alone := follow(0)
+	for i, row := range follow(2) {
+		if !slices.Equal(row, alone[i]) {
+			t.Fatalf("row %d differs beside others", i)
+		}
+	}
+}
