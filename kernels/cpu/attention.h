@@ -12,7 +12,14 @@
 // a slot that no row of the tile may see is not multiplied at all: its bytes
 // may be anything.
 //
-// A chunk is a block of rows of one sequence times a KV head (times a segment).
+// A sink is a key of its own without a value: it joins the sum at the end.
+//
+// Latent attention is the same with one KV head, whose values are the first
+// part of its keys, and with a query in two places. Its many heads are cut into
+// parts.
+//
+// A chunk is a block of rows of one sequence times a KV head (times a part of
+// its query heads) (times a segment).
 #ifndef RK_ATTENTION_H
 #define RK_ATTENTION_H
 
@@ -24,7 +31,7 @@ typedef struct {
   scratch *s;
   const uint8_t *k, *v;      // pages of this head
   const int32_t *table;
-  int dim;
+  int dim, vdim;
   int lo[MAX_TILE], hi[MAX_TILE]; // positions that column t sees: [lo, hi)
   float top[MAX_TILE], mass[MAX_TILE]; // merged maximum (base 2) and sum; mass 0: nothing yet
 } a_tile;
@@ -85,8 +92,8 @@ static void softmax(const a_tile *at, const a_segment *g, int t, float *top, flo
 
 // fetch starts reading a head's part of a page, which lies anywhere. In larger
 // tiles arithmetic takes longer than memory, and rows before have read it.
-AI void fetch(const a_tile *at, const uint8_t *page) {
-  int bytes = at->dim * RK_PAGE * at->ph->m->element;
+AI void fetch(const a_tile *at, const uint8_t *page, int dim) {
+  int bytes = dim * RK_PAGE * at->ph->m->element;
   for (int i = 0; i < bytes; i += 64) __builtin_prefetch(page + i);
 }
 AI const uint8_t *page_at(const a_tile *at, const uint8_t *base, int key) {
@@ -95,12 +102,12 @@ AI const uint8_t *page_at(const a_tile *at, const uint8_t *base, int key) {
 
 // R vectors of columns of V from column c0, over the segment's pages, into s->o
 AI void values(const int R, const int T, const a_tile *at, const a_segment *g, int c0) {
-  const int dim = at->dim;
+  const int dim = at->vdim;
   vf c[4][MAX_TILE];
   UNROLL for (int r = 0; r < R; r++) UNROLL for (int t = 0; t < T; t++) c[r][t] = vset1(0);
   for (int key = g->from; key < g->to; key += RK_PAGE) {
     const uint8_t *page = page_at(at, at->v, key) + c0 * 4;
-    if (T <= 3 && c0 == 0 && key + RK_PAGE < g->to) fetch(at, page_at(at, at->v, key + RK_PAGE));
+    if (T <= 3 && c0 == 0 && key + RK_PAGE < g->to) fetch(at, page_at(at, at->v, key + RK_PAGE), dim);
     int n = g->to - key < RK_PAGE ? g->to - key : RK_PAGE;
     const float *p[MAX_TILE];
     for (int t = 0; t < T; t++) p[t] = at->s->scores[t] + (key - g->base);
@@ -119,17 +126,18 @@ AI void values(const int R, const int T, const a_tile *at, const a_segment *g, i
 // The keys of the last page are followed by the values of the first.
 AI void segment_sums(const int T, a_tile *at, const a_segment *g, float *top, float *mass) {
   for (int key = g->from; key < g->to; key += RK_PAGE) {
-    if (T <= 3) fetch(at, key + RK_PAGE < g->to ? page_at(at, at->k, key + RK_PAGE) : page_at(at, at->v, g->from));
+    if (T <= 3 && key + RK_PAGE < g->to) fetch(at, page_at(at, at->k, key + RK_PAGE), at->dim);
+    else if (T <= 3) fetch(at, page_at(at, at->v, g->from), at->vdim);
     scores_page(T, at, page_at(at, at->k, key), key - g->base);
   }
   for (int t = 0; t < T; t++) softmax(at, g, t, &top[t], &mass[t]);
   int c = 0;
-  for (; c + 4 * VL <= at->dim; c += 4 * VL) values(4, T, at, g, c);
+  for (; c + 4 * VL <= at->vdim; c += 4 * VL) values(4, T, at, g, c);
 #if defined(RK_ISA_AVX512)
-  for (; c + 2 * VL <= at->dim; c += 2 * VL) values(2, T, at, g, c);
-  for (; c + VL <= at->dim; c += VL) values(1, T, at, g, c);
+  for (; c + 2 * VL <= at->vdim; c += 2 * VL) values(2, T, at, g, c);
+  for (; c + VL <= at->vdim; c += VL) values(1, T, at, g, c);
 #elif defined(RK_ISA_AVX2)
-  for (; c + 2 * VL <= at->dim; c += 2 * VL) values(2, T, at, g, c);
+  for (; c + 2 * VL <= at->vdim; c += 2 * VL) values(2, T, at, g, c);
 #endif
 }
 #define SEGMENT_SUMS(T) static NOINLINE void segment_sums_##T(a_tile *at, const a_segment *g, float *top, float *mass) { segment_sums(T, at, g, top, mass); }
@@ -161,23 +169,38 @@ static void merge(float *top, float *mass, float *sum, float seg_top, float seg_
   *top = m;
 }
 
-// where column e of a block goes: its row and query head
-AI int column_row(const a_block *b, int group, int e) { return b->row + e / group; }
+// a_part is what a chunk computes: query heads [head, head+heads) of a KV head
+// for the rows of a block. Column e is row e/heads, head e%heads of it.
+typedef struct {
+  const a_block *block;
+  int head, heads;
+} a_part;
+
+AI int column_row(const a_part *p, int e) { return p->block->row + e / p->heads; }
+AI int column_head(const a_part *p, int e) { return p->head + e % p->heads; }
+
 static float *partial_of(const phase *ph, int row, int head, int segment) {
   const rk_attention *a = &ph->op->attn;
-  return ph->m->partials + (((int64_t)row * a->heads + head) * ph->segments + segment) * (a->dim + VL);
+  return ph->m->partials + (((int64_t)row * a->heads + head) * ph->segments + segment) * (a->vdim + VL);
 }
 
-// tile_open sets up columns [e, e+n) of a block for KV head h
-static void tile_open(a_tile *at, const a_block *b, int h, int e, int n) {
+// query writes the scaled query of a row and head to dst
+static void query(const phase *ph, int row, int head, float *dst) {
+  const rk_attention *a = &ph->op->attn;
+  const int n = a->tails.p ? a->vdim : a->dim;
+  const float *q = ph->op->x.p + (int64_t)row * ph->op->x.ld + head * n;
+  float factor = a->scale * 1.44269504f;
+  scale_row(dst, q, n, n, factor, 0);
+  if (a->tails.p) scale_row(dst + n, a->tails.p + (int64_t)row * a->tails.ld + a->tail + head * a->tail_stride, a->dim - n, a->dim - n, factor, 0);
+}
+
+// tile_open sets up columns [e, e+n) of a part
+static void tile_open(a_tile *at, const a_part *p, int e, int n) {
   const phase *ph = at->ph;
   const rk_attention *a = &ph->op->attn;
-  int group = a->heads / a->kv_heads;
-  vf scale = vset1(a->scale * 1.44269504f);
   for (int t = 0; t < n; t++) {
-    int row = column_row(b, group, e + t), head = h * group + (e + t) % group;
-    const float *q = ph->op->x.p + (int64_t)row * ph->op->x.ld + head * a->dim;
-    for (int d = 0; d < a->dim; d += VL) vst(at->s->q[t] + d, vld(q + d) * scale);
+    int row = column_row(p, e + t);
+    query(ph, row, column_head(p, e + t), at->s->q[t]);
 #if defined(RK_ISA_AVX512)
     if (!ph->m->cfg.float32) to_bf16(at->s->q16[t], at->s->q[t], a->dim, a->dim);
 #endif
@@ -187,21 +210,36 @@ static void tile_open(a_tile *at, const a_block *b, int h, int e, int n) {
   }
 }
 
+// put divides a column's merged sum, with the head's sink in the divisor, and
+// writes it to the output
+static void put(const phase *ph, int row, int head, float top, float mass, const float *sum) {
+  const rk_attention *a = &ph->op->attn;
+  float *o = ph->op->out.p + (int64_t)row * ph->op->out.ld + head * a->vdim, mul = 1;
+  if (a->sinks) {
+    float sink = a->sinks[head] * 1.44269504f, m = sink > top ? sink : top, e[VL] = {top - m, sink - m};
+    vst(e, vexp2(vld(e)));
+    mul = e[0], mass = mass * e[0] + e[1];
+  }
+  vf inv = vset1(mul / mass);
+  for (int d = 0; d < a->vdim; d += VL) vst(o + d, vld(sum + d) * inv);
+}
+
 static void op_attention(void *arg, int chunk, int thread) {
   const phase *ph = arg;
   const rk_attention *a = &ph->op->attn;
   rk_machine *m = ph->m;
   int only = -1, group = a->heads / a->kv_heads;
   if (ph->segments) only = chunk % ph->segments, chunk /= ph->segments;
+  int part = chunk % ph->head_parts, h = chunk / ph->head_parts % a->kv_heads;
   // the longest blocks, which come last, first
-  const a_block *b = &m->blocks[m->nblocks - 1 - chunk / a->kv_heads];
-  int h = chunk % a->kv_heads;
-  int64_t head = m->page_bytes / a->kv_heads * h;
-  a_tile at = {.ph = ph, .s = &m->scratch[thread], .k = a->kv.k + head, .v = a->kv.v + head,
-               .table = m->batch.pages + m->batch.seqs[b->seq].table, .dim = a->dim};
-  for (int e = 0, n; e < b->count * group; e += n) {
-    n = b->count * group - e < TILE ? b->count * group - e : TILE;
-    tile_open(&at, b, h, e, n);
+  const a_block *b = &m->blocks[m->nblocks - 1 - chunk / ph->head_parts / a->kv_heads];
+  int first = group * part / ph->head_parts, last = group * (part + 1) / ph->head_parts;
+  a_part p = {b, h * group + first, last - first};
+  a_tile at = {.ph = ph, .s = &m->scratch[thread], .k = a->kv.k + m->k_bytes / a->kv_heads * h, .v = a->kv.v + m->v_bytes / a->kv_heads * h,
+               .table = m->batch.pages + m->batch.seqs[b->seq].table, .dim = a->dim, .vdim = a->vdim};
+  for (int e = 0, n, all = b->count * p.heads; e < all; e += n) {
+    n = all - e < TILE ? all - e : TILE;
+    tile_open(&at, &p, e, n);
     int lo = min_of(at.lo, n) / RK_PAGE * RK_PAGE, hi = max_of(at.hi, n);
     for (int s = lo / SEGMENT; s * SEGMENT < hi; s++) {
       if (only >= 0 && s != only) continue;
@@ -209,18 +247,13 @@ static void op_attention(void *arg, int chunk, int thread) {
       float top[MAX_TILE], mass[MAX_TILE];
       segment_fns[n](&at, &g, top, mass);
       for (int t = 0; t < n; t++) {
-        if (only < 0) { merge(&at.top[t], &at.mass[t], at.s->sum[t], top[t], mass[t], at.s->o[t], a->dim); continue; }
-        float *o = partial_of(ph, column_row(b, group, e + t), h * group + (e + t) % group, s);
+        if (only < 0) { merge(&at.top[t], &at.mass[t], at.s->sum[t], top[t], mass[t], at.s->o[t], a->vdim); continue; }
+        float *o = partial_of(ph, column_row(&p, e + t), column_head(&p, e + t), s);
         o[0] = top[t], o[1] = mass[t];
-        memcpy(o + VL, at.s->o[t], (size_t)a->dim * 4);
+        memcpy(o + VL, at.s->o[t], (size_t)a->vdim * 4);
       }
     }
-    if (only >= 0) continue;
-    for (int t = 0; t < n; t++) {
-      float *o = ph->op->out.p + (int64_t)column_row(b, group, e + t) * ph->op->out.ld + (h * group + (e + t) % group) * a->dim;
-      vf inv = vset1(1.f / at.mass[t]);
-      for (int d = 0; d < a->dim; d += VL) vst(o + d, vld(at.s->sum[t] + d) * inv);
-    }
+    for (int t = 0; only < 0 && t < n; t++) put(ph, column_row(&p, e + t), column_head(&p, e + t), at.top[t], at.mass[t], at.s->sum[t]);
   }
 }
 
@@ -234,11 +267,9 @@ static void op_attention_merge(void *arg, int row, int thread) {
     float top = 0, mass = 0;
     for (int g = lo / SEGMENT; g * SEGMENT < hi; g++) {
       const float *p = partial_of(ph, row, h, g);
-      merge(&top, &mass, s->sum[0], p[0], p[1], p + VL, a->dim);
+      merge(&top, &mass, s->sum[0], p[0], p[1], p + VL, a->vdim);
     }
-    float *o = ph->op->out.p + (int64_t)row * ph->op->out.ld + h * a->dim;
-    vf inv = vset1(1.f / mass);
-    for (int d = 0; d < a->dim; d += VL) vst(o + d, vld(s->sum[0] + d) * inv);
+    put(ph, row, h, top, mass, s->sum[0]);
   }
 }
 

@@ -52,6 +52,7 @@ func Supported() []ISA {
 const (
 	PageTokens  = C.RK_PAGE
 	MaxHeadDim  = C.RK_MAX_DIM // a multiple of 16
+	MaxKey      = C.RK_MAX_KEY // elements of a token in latent attention
 	MaxMatrices = C.RK_MAX_MATS
 )
 
@@ -112,6 +113,11 @@ func (m *Machine) Floats(n int) ([]float32, error) {
 	return unsafe.Slice((*float32)(p), n), err
 }
 
+func (m *Machine) ints(n int) ([]int32, error) {
+	p, err := m.alloc(4 * n)
+	return unsafe.Slice((*int32)(p), n), err
+}
+
 func (m *Machine) alloc(bytes int) (unsafe.Pointer, error) {
 	p := C.rk_arena_alloc(C.rk_machine_arena(m.c), C.size_t(bytes))
 	if p == nil {
@@ -134,8 +140,8 @@ func (m *Machine) CheckPool(n, rounds int) int {
 }
 
 // Profile runs f and returns the seconds that each kind of op took meanwhile.
-func (m *Machine) Profile(f func()) (seconds [SiluMul + 1]float64) {
-	p := (*[SiluMul + 1]float64)(C.calloc(C.size_t(len(seconds)), 8))
+func (m *Machine) Profile(f func()) (seconds [Kinds]float64) {
+	p := (*[Kinds]float64)(C.calloc(C.size_t(len(seconds)), 8))
 	defer C.free(unsafe.Pointer(p))
 	C.rk_profile(m.c, (*C.double)(&p[0]))
 	f()

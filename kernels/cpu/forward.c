@@ -1,58 +1,36 @@
 // forward.c: replays the program: cuts each op into chunks for the pool.
-#include "machine.h"
+#include "phases.h"
 #include "scalar_ops.h"
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
-enum {
-  FEW_ROWS = 16,          // up to here a linear op is bound by memory: all rows in one chunk
-  GRAIN_BYTES = 48 << 10, // weights in a chunk then
-};
-
-static int min_int(int a, int b) { return a < b ? a : b; }
-static int divide_up(int a, int b) { return (a + b - 1) / b; }
-
-// by_rows runs fn over the rows. Few rows stay on this thread: a barrier costs
-// more than they do.
-static void by_rows(phase *ph, pool_fn fn) {
-  ph->grain = 8;
-  int n = divide_up(ph->rows, ph->grain);
-  if (n == 1) fn(ph, 0, 0);
-  else pool_run(ph->m->pool, fn, ph, n);
-}
-
-static int panels_a_chunk(const phase *ph, const rk_mat *m) {
-  if (ph->rows > FEW_ROWS) return 1;
-  int64_t n = GRAIN_BYTES / m->panel_bytes;
-  int most = m->panels / (4 * pool_threads(ph->m->pool)); // four chunks a thread to balance with
-  return n > most ? (most < 1 ? 1 : most) : n < 1 ? 1 : (int)n;
-}
-
+// run_linear is one product of the op's input; fill in ph->rows and ph->gather.
 static void run_linear(phase *ph) {
   const rk_linear *l = &ph->op->linear;
   rk_machine *m = ph->m;
-  int cols = ph->op->x.cols;
   if (ph->rows == 0) return;
-  ph->i8_ld = divide_up(cols, 64), ph->bf16_ld = divide_up(cols, 64) * 64;
-  ph->f32 = m->f32, ph->f32_ld = ph->bf16_ld;
-  if (l->keep) ph->f32 = l->kept.p, ph->f32_ld = l->kept.ld;
-  int as_is = !l->norm && !ph->gather;
-  if (as_is) ph->f32 = ph->op->x.p, ph->f32_ld = ph->op->x.ld;
-  if (!as_is || l->acts != RK_ACT_F32) by_rows(ph, m->k->prepare);
-  ph->panels = 0;
-  for (int i = 0; i < l->nmats; i++) {
-    ph->panel_chunk[i] = panels_a_chunk(ph, &l->mats[i]);
-    ph->panels += divide_up(l->mats[i].panels, ph->panel_chunk[i]);
+  ph->x = ph->op->x, ph->acts = l->acts, ph->norm = l->norm ? l : NULL;
+  prepare(ph, 1, ph->x.cols);
+  product p = {.l = l, .act = &ph->op->act, .out = ph->op->out, .f32 = m->f32, .f32_ld = ph->bf16_ld, .rows = ph->rows};
+  if (l->keep) p.f32 = l->kept.p, p.f32_ld = l->kept.ld;
+  if (!l->norm && !ph->gather) p.f32 = ph->x.p, p.f32_ld = ph->x.ld;
+  run_products(ph, &p, 1);
+}
+
+// run_heads is a product for each head, all at once.
+static void run_heads(phase *ph) {
+  const rk_heads *h = &ph->op->head;
+  rk_machine *m = ph->m;
+  ph->x = ph->op->x, ph->x.p += h->offset, ph->head_stride = h->stride;
+  for (int i = 0; i < h->count; i++) {
+    rk_buf out = ph->op->out;
+    out.p += (int64_t)i * h->out_stride;
+    m->products[i] = (product){.l = &h->w[i], .out = out, .f32 = ph->x.p + (int64_t)i * h->stride, .f32_ld = ph->x.ld, .first = i * ph->rows, .rows = ph->rows};
+    ph->acts |= h->w[i].acts;
   }
-  int parts = divide_up(ph->rows, MAX_TOKENS);
-  ph->tokens_chunk = min_int(divide_up(divide_up(ph->rows, parts), MAX_TILE) * MAX_TILE, MAX_TOKENS);
-  int row_chunks = divide_up(ph->rows, ph->tokens_chunk), step = POOL_MAX_CHUNKS / ph->panels;
-  if (row_chunks <= step) {
-    pool_run(m->pool, m->k->linear, ph, ph->panels * row_chunks);
-    return;
-  }
-  for (int c = 0; c < ph->panels * row_chunks; c++) m->k->linear(ph, c, 0); // beyond any real shape
+  prepare(ph, h->count, h->in);
+  run_products(ph, m->products, h->count);
 }
 
 // attention_blocks cuts the batch's sequences into blocks of rows.
@@ -67,7 +45,10 @@ static void attention_blocks(rk_machine *m) {
 
 static void run_attention(phase *ph) {
   rk_machine *m = ph->m;
-  int items = m->nblocks * ph->op->attn.kv_heads, longest = 0;
+  const rk_attention *a = &ph->op->attn;
+  // many heads of one key are shared among threads; few stay one tile's columns
+  ph->head_parts = a->tails.p ? divide_up(a->heads / a->kv_heads, A_BLOCK_HEADS) : 1;
+  int items = m->nblocks * a->kv_heads * ph->head_parts, longest = 0;
   for (int r = 0; r < ph->rows; r++)
     if (m->batch.pos[r] >= longest) longest = m->batch.pos[r] + 1;
   int segments = divide_up(longest, SEGMENT);
@@ -82,10 +63,17 @@ static void run_op(phase *ph) {
   switch (ph->op->kind) {
     case RK_EMBED: by_rows(ph, op_embed); break;
     case RK_RMSNORM: by_rows(ph, m->k->rmsnorm); break;
-    case RK_SILU_MUL: by_rows(ph, m->k->silu_mul); break;
+    case RK_ACT_MUL:
+      ph->x = ph->op->x, ph->out = ph->op->out;
+      by_rows(ph, m->k->act_mul);
+      break;
     case RK_LINEAR: case RK_GATED_MLP: run_linear(ph); break;
     case RK_STORE_KV: by_rows(ph, m->k->store_kv); break;
-    case RK_ATTENTION: run_attention(ph); break;
+    case RK_STORE_LATENT: by_rows(ph, m->k->store_latent); break;
+    case RK_ATTENTION: case RK_LATENT_ATTENTION: run_attention(ph); break;
+    case RK_ROUTE: by_rows(ph, op_route); break;
+    case RK_EXPERTS: run_experts(ph); break;
+    case RK_HEAD_LINEAR: run_heads(ph); break;
     case RK_LOGITS:
       ph->rows = m->batch.nlogits, ph->gather = m->batch.logit_rows;
       run_linear(ph);

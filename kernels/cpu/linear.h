@@ -1,6 +1,7 @@
 // linear.h: out[r] = x[r]·Wᵀ + b (or +=), and silu(gate)*up of a gated matrix.
 //
-// A chunk is some panels of one matrix times up to MAX_TOKENS rows. For each
+// A phase is one product or, for experts and heads, many. A chunk is some panels
+// of one matrix times up to MAX_TOKENS rows. For each
 // panel the rows go in tiles; the form of the input decides the tile:
 //   F32   weights as they are (F32; F16 and BF16 for one tile) or unpacked to
 //         float32, SLICE k at a time; the same arithmetic
@@ -9,11 +10,13 @@
 #ifndef RK_LINEAR_H
 #define RK_LINEAR_H
 
+#include "act.h"
 #include "unpack.h"
 
 // linear_part is a chunk, decoded.
 typedef struct {
   const phase *ph;
+  const product *p;
   const rk_mat *mat;
   int p0, p1, t0, t1; // panels and rows
   scratch *s;
@@ -22,23 +25,24 @@ typedef struct {
 // finish writes one panel's sums of row t.
 AI void finish(const linear_part *lp, int panel, int t, const float *acc) {
   const rk_mat *m = lp->mat;
-  const rk_op *op = lp->ph->op;
+  const rk_buf *out = &lp->p->out;
+  const int add = lp->p->l->add;
   int width = m->gated ? 16 : 32, n = m->rows - panel * width;
-  float *o = op->out.p + (int64_t)t * op->out.ld + m->out + panel * width;
+  float *o = out->p + (int64_t)t * out->ld + m->out + panel * width;
   float part[RK_PANEL], *dst = n < width ? part : o;
   const float *bias = m->bias ? m->bias + panel * RK_PANEL : 0;
   if (m->gated) {
     for (int i = 0; i < 16; i += VL) {
       vf g = vld(acc + i), u = vld(acc + 16 + i);
       if (bias) g += vld(bias + i), u += vld(bias + 16 + i);
-      vst(dst + i, vsilumul(g, u));
+      vst(dst + i, vact(lp->p->act, g, u));
     }
   } else {
-    if (op->linear.add && dst == part) memset(part, 0, sizeof part), memcpy(part, o, (size_t)n * 4);
+    if (add && dst == part) memset(part, 0, sizeof part), memcpy(part, o, (size_t)n * 4);
     for (int i = 0; i < 32; i += VL) {
       vf v = vld(acc + i);
       if (bias) v += vld(bias + i);
-      vst(dst + i, op->linear.add ? vld(dst + i) + v : v);
+      vst(dst + i, add ? vld(dst + i) + v : v);
     }
   }
   if (dst == part) memcpy(o, part, (size_t)n * 4);
@@ -63,11 +67,14 @@ AI void panel_bf16_f32(const int T, const uint8_t *w, int n, const float *const 
   TILE_PASSES(T, tile_bf16_f32(PASS, T, w + v * VL * 4, RK_PANEL, n, a, c))
 }
 
+// input_at is the row of the input that is row t of the product.
+AI int64_t input_at(const product *p, int t) { return p->from ? p->from[t] : t; }
+
 // slice_f32 adds k to k+n of a panel to the sums of c rows from t.
 static void slice_f32(const linear_part *lp, const uint8_t *panel, int k, int n, int t, int c, int direct) {
-  const phase *ph = lp->ph;
+  const product *p = lp->p;
   const float *a[MAX_TILE];
-  for (int i = 0; i < c; i++) a[i] = ph->f32 + (t + i) * ph->f32_ld + k;
+  for (int i = 0; i < c; i++) a[i] = p->f32 + input_at(p, t + i) * p->f32_ld + k;
   float (*acc)[RK_PANEL] = lp->s->acc + (t - lp->t0);
   if (!direct) { CALL_TILE(c, panel_f32, lp->s->unpacked, n, a, acc) }
   else if (lp->mat->fmt == RK_F32) { CALL_TILE(c, panel_f32, (const float *)(panel + (int64_t)k * 128), n, a, acc) }
@@ -97,21 +104,34 @@ static void linear_f32(const linear_part *lp) {
 #include "linear_packed.h"
 #endif
 
+// product_of finds the product that a chunk belongs to.
+static const product *product_of(const phase *ph, int chunk) {
+  int lo = 0, hi = ph->nproducts;
+  while (hi - lo > 1) {
+    int mid = (lo + hi) / 2;
+    if (ph->products[mid].chunk <= chunk) lo = mid;
+    else hi = mid;
+  }
+  return &ph->products[lo];
+}
+
 static void op_linear(void *arg, int chunk, int thread) {
   const phase *ph = arg;
-  const rk_linear *l = &ph->op->linear;
-  int rows = chunk / ph->panels, p = chunk % ph->panels, i = 0;
+  const product *pr = product_of(ph, chunk);
+  const rk_linear *l = pr->l;
+  chunk -= pr->chunk;
+  int rows = chunk / pr->panels, p = chunk % pr->panels, i = 0;
   for (;; i++) { // which matrix
-    int n = (l->mats[i].panels + ph->panel_chunk[i] - 1) / ph->panel_chunk[i];
+    int n = (l->mats[i].panels + pr->panel_chunk[i] - 1) / pr->panel_chunk[i];
     if (p < n) break;
     p -= n;
   }
   const rk_mat *m = &l->mats[i];
-  linear_part lp = {ph, m, p * ph->panel_chunk[i], (p + 1) * ph->panel_chunk[i], rows * ph->tokens_chunk, (rows + 1) * ph->tokens_chunk, &ph->m->scratch[thread]};
+  linear_part lp = {ph, pr, m, p * pr->panel_chunk[i], (p + 1) * pr->panel_chunk[i], rows * pr->tokens_chunk, (rows + 1) * pr->tokens_chunk, &ph->m->scratch[thread]};
   if (lp.p1 > m->panels) lp.p1 = m->panels;
-  if (lp.t1 > ph->rows) lp.t1 = ph->rows;
+  if (lp.t1 > pr->rows) lp.t1 = pr->rows;
 #if defined(RK_ISA_AVX512) || defined(RK_ISA_AVX2)
-  if (!ph->m->cfg.float32 && FORM_OF[m->fmt] != RK_ACT_F32) {
+  if (!ph->m->cfg.float32 && !l->exact && FORM_OF[m->fmt] != RK_ACT_F32) {
     linear_packed(&lp);
     return;
   }

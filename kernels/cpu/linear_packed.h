@@ -57,9 +57,11 @@ static void (*const tile_fns[RK_FORMATS][TILE + 1])(const tile *) = {
 };
 
 // input_row is row t of the input in the form that the format wants.
-static const void *input_row(const phase *ph, int fmt, int t) {
-  if (fmt == RK_BF16) return ph->m->bf16 + (int64_t)t * ph->bf16_ld;
-  return ph->m->i8 + (int64_t)t * ph->i8_ld;
+static const void *input_row(const linear_part *lp, int t) {
+  const phase *ph = lp->ph;
+  int64_t row = lp->p->first + input_at(lp->p, t);
+  if (lp->mat->fmt == RK_BF16) return ph->m->bf16 + row * ph->bf16_ld;
+  return ph->m->i8 + row * ph->i8_ld;
 }
 
 static void linear_packed(const linear_part *lp) {
@@ -75,7 +77,7 @@ static void linear_packed(const linear_part *lp) {
       tile o = {.w = w, .steps = steps, .acc = lp->s->acc};
       if (tiles == 1) o.fetch = w + AHEAD, o.lines = (int)(m->panel_bytes / 64 / steps);
       else o.fetch = w + m->panel_bytes + (int64_t)i * steps * share * 64, o.lines = i < fetchers ? share : 0;
-      for (int r = 0; r < n; r++) o.a[r] = input_row(lp->ph, m->fmt, t + r);
+      for (int r = 0; r < n; r++) o.a[r] = input_row(lp, t + r);
       tile_fns[m->fmt][n](&o);
       for (int r = 0; r < n; r++) finish(lp, p, t + r, o.acc[r]);
     }

@@ -34,17 +34,37 @@ typedef struct {
   _Alignas(64) float unpacked[SLICE * RK_PANEL];
   float acc[MAX_TOKENS][RK_PANEL];
   float scores[MAX_TILE][SEGMENT];
-  float q[MAX_TILE][RK_MAX_DIM];
-  float o[MAX_TILE][RK_MAX_DIM];   // a segment's sum of p*v
-  float sum[MAX_TILE][RK_MAX_DIM]; // merged over segments
+  float q[MAX_TILE][RK_MAX_KEY];
+  float o[MAX_TILE][RK_MAX_KEY];   // a segment's sum of p*v
+  float sum[MAX_TILE][RK_MAX_KEY]; // merged over segments
   _Alignas(64) uint16_t p16[MAX_TILE][SEGMENT];
-  uint16_t q16[MAX_TILE][RK_MAX_DIM];
+  uint16_t q16[MAX_TILE][RK_MAX_KEY];
 } scratch;
+
+// product is one of the matrix products that a phase runs at once. Row t of its
+// input is row from[t] of what f32 and the prepared forms hold, or without from
+// row t of f32 and first+t of the prepared ones.
+typedef struct {
+  const rk_linear *l;
+  const rk_act *act;      // of gated matrices; NULL: silu(gate)*up
+  rk_buf out;
+  const float *f32;       // the F32 form of the input, and its stride
+  int64_t f32_ld;
+  const int32_t *from;
+  int first, rows;
+  int chunk;              // its first chunk of the phase
+  int panels, panel_chunk[RK_MAX_MATS], tokens_chunk; // chunks of panels over all matrices, panels and rows in one
+} product;
 
 // a_block is some consecutive rows of one sequence, the unit of attention.
 typedef struct { int32_t seq, row, count; } a_block;
 
-enum { A_BLOCK_ROWS = 8 };
+enum {
+  A_BLOCK_ROWS = 8,
+  A_BLOCK_HEADS = 12,     // query heads of a KV head in a chunk, where there are many
+  SCORES = 4,             // arrays of doubles that routing a row takes
+  EXPERT_ROWS = 512,      // rows whose experts run at once: what bounds their working memory
+};
 
 // phase is one parallel stretch of an op: everything a chunk needs to know.
 typedef struct {
@@ -52,18 +72,24 @@ typedef struct {
   const rk_op *op;
   int rows;               // rows of the input
   int grain;              // rows a chunk, where an op is cut by rows
+  int base;               // experts: the batch's row that is row 0
+  rk_buf x, out;          // rows in and out, where the op's are not meant
+  // prepare: row i is row i%head_rows of x, head_stride*(i/head_rows) further on
+  int head_rows, head_stride;
+  int acts;               // forms wanted
+  const rk_linear *norm;  // whose norm the rows go through; NULL: none
   const int32_t *gather;  // row i of the input is gather[i]; NULL: i
-  const float *f32;       // the F32 form of the input: where, and its stride
-  int64_t f32_ld;
-  int32_t i8_ld, bf16_ld; // records, elements a row
-  int panels, panel_chunk[RK_MAX_MATS], tokens_chunk; // linear: chunks of panels over all matrices, panels and rows in one
+  int32_t i8_ld, bf16_ld; // records, elements a row of the prepared forms
+  const product *products;
+  int nproducts;
   int segments;           // attention: 0, or into how many segments each block is split
+  int head_parts;         // attention: into how many parts the query heads of a KV head are cut
 } phase;
 
 typedef struct {
   const char *name;
   int acts[RK_FORMATS];   // the form each weight format wants (not in float32 mode)
-  pool_fn rmsnorm, prepare, linear, silu_mul, store_kv, attention, attention_merge;
+  pool_fn rmsnorm, prepare, linear, act_mul, combine, store_kv, store_latent, attention, attention_merge;
 } kernels;
 
 extern const kernels kernels_generic, kernels_neon, kernels_avx2, kernels_avx512;
@@ -80,12 +106,17 @@ struct rk_machine {
   uint16_t *bf16;
   float *f32;
   scratch *scratch;       // [threads]
+  product *products;      // [most experts or heads of an op]
+  double *scores;         // [threads][SCORES*most experts]: a row being routed
+  int max_experts;
+  int32_t *slots, *slot_row, *starts; // experts: see experts.c
+  rk_buf between, wide, result;
   a_block *blocks;
   int nblocks;
   float *partials;        // [SPLIT_ROWS*heads][segments][dim + 2]: attention split by segments
   rk_kv *kv;              // [layers]
   int kv_layers;
-  int64_t page_bytes;     // of K, or V, of one page in one layer
+  int64_t k_bytes, v_bytes; // of K and of V of one page in one layer
   int64_t page_stride;    // from a page to the next
   int element;            // bytes of a K or V element
   double *profile;

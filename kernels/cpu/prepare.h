@@ -1,6 +1,6 @@
 // prepare.h: the input of a linear op in the forms that its matrices want:
 // gathered, normalised on the way, then as float32, bfloat16 or int8 blocks.
-// A chunk is grain rows.
+// A head's part of a row is a row of its own. A chunk is grain rows.
 #ifndef RK_PREPARE_H
 #define RK_PREPARE_H
 
@@ -79,21 +79,21 @@ static void to_bf16(uint16_t *dst, const float *x, int n, int padded) {
 
 static void op_prepare(void *arg, int chunk, int thread) {
   const phase *ph = arg;
-  const rk_op *op = ph->op;
-  const rk_linear *l = &op->linear;
+  const rk_linear *l = ph->norm;
   rk_machine *m = ph->m;
-  int n = op->x.cols;
+  int n = ph->x.cols;
   (void)thread;
   for (int i = chunk * ph->grain; i < ph->rows && i < (chunk + 1) * ph->grain; i++) {
-    const float *x = op->x.p + (int64_t)(ph->gather ? ph->gather[i] : i) * op->x.ld;
-    if (l->norm || ph->gather) {
-      float *y = l->keep ? l->kept.p + (int64_t)i * l->kept.ld : m->f32 + (int64_t)i * ph->f32_ld;
-      if (l->norm) scale_row(y, x, n, n, rms_factor(x, n, l->eps), l->norm);
+    int r = i % ph->head_rows, head = i / ph->head_rows;
+    const float *x = ph->x.p + (int64_t)(ph->gather ? ph->gather[r] : r) * ph->x.ld + (int64_t)head * ph->head_stride;
+    if (l || ph->gather) {
+      float *y = l && l->keep ? l->kept.p + (int64_t)i * l->kept.ld : m->f32 + (int64_t)i * ph->bf16_ld;
+      if (l) scale_row(y, x, n, n, rms_factor(x, n, l->eps), l->norm);
       else memcpy(y, x, (size_t)n * 4);
       x = y;
     }
-    if (l->acts & RK_ACT_BF16) to_bf16(m->bf16 + (int64_t)i * ph->bf16_ld, x, n, ph->bf16_ld);
-    if (l->acts & RK_ACT_I8)
+    if (ph->acts & RK_ACT_BF16) to_bf16(m->bf16 + (int64_t)i * ph->bf16_ld, x, n, ph->bf16_ld);
+    if (ph->acts & RK_ACT_I8)
       for (int g = 0; g < ph->i8_ld; g++) quantise_64(m->i8 + (int64_t)i * ph->i8_ld + g, x + 64 * g, n - 64 * g < 64 ? n - 64 * g : 64);
   }
 }

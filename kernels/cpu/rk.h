@@ -18,6 +18,7 @@
 enum { RK_PAGE = 32 };     // tokens in a KV page
 enum { RK_PANEL = 32 };    // output rows in a panel of packed weights
 enum { RK_MAX_DIM = 256 }; // largest head dimension
+enum { RK_MAX_KEY = 640 }; // most elements of a token in latent attention
 enum { RK_MAX_MATS = 8 };  // matrices side by side in a linear op
 
 // Element formats, numbered as in package quant.
@@ -82,16 +83,28 @@ typedef struct rk_batch {
 typedef struct { float *p; int32_t cols, ld; } rk_buf; // [max_rows][ld]
 
 // rk_kv is a layer's part of page 0. A page holds, for each KV head, K then V apart:
-//   bf16: K [dim/2][32 keys][2]   V [16 key pairs][dim][2]
-//   f32:  K [dim][32 keys]        V [32 keys][dim]
+//   bf16: K [dim/2][32 keys][2]   V [16 key pairs][vdim][2]
+//   f32:  K [dim][32 keys]        V [32 keys][vdim]
+// Latent attention is that of one KV head whose keys are [latents | rotated
+// tail] and whose values are the latents, which are stored twice so: as the
+// rows of one matrix and as the columns of another.
 typedef struct { uint8_t *k, *v; } rk_kv;
 
-enum { RK_EMBED, RK_RMSNORM, RK_LINEAR, RK_GATED_MLP, RK_STORE_KV, RK_ATTENTION, RK_LOGITS, RK_SILU_MUL };
+enum {
+  RK_EMBED, RK_RMSNORM, RK_LINEAR, RK_GATED_MLP, RK_STORE_KV, RK_ATTENTION, RK_LOGITS, RK_ACT_MUL,
+  RK_ROUTE, RK_EXPERTS, RK_HEAD_LINEAR, RK_STORE_LATENT, RK_LATENT_ATTENTION, RK_KINDS
+};
+
+// rk_act is the function of a gate g and an up u: silu(g)*u, or with
+// RK_CLAMPED min(g,limit) * sigmoid(alpha*g) * (clamp(u,±limit) + 1).
+enum { RK_SILU, RK_CLAMPED };
+typedef struct { int32_t kind; float alpha, limit; } rk_act;
 
 typedef struct {
   rk_mat *mats;        // outputs side by side
   int32_t nmats, add;
   int32_t acts;        // bit set of RK_ACT_…: the input forms that the matrices want
+  int32_t exact;       // take the input as float32 whatever the format (acts says so)
   const float *norm;   // RMSNorm of the input on the way, NULL: none
   float eps;
   int32_t keep;        // with norm: write the normalised input to kept as well
@@ -99,13 +112,41 @@ typedef struct {
 } rk_linear;
 
 typedef struct {
-  int32_t heads, kv_heads, dim, window;
-  const float *q_norm, *k_norm; // NULL: none
+  int32_t heads, kv_heads, dim, vdim, window; // dim of a key, vdim of a value
+  const float *q_norm, *k_norm; // NULL: none; latents: k_norm is theirs
   float norm_eps, scale;
   const float *rope;            // [max_context][2][half]: cosines, then sines
-  int32_t half;
+  int32_t half, interleaved;    // pair i is (2i, 2i+1) before, always (i, i+half) after
+  const float *sinks;           // [heads], NULL: none
+  // Latents: a head's query is vdim elements of the op's x, then dim-vdim of
+  // tails, from column tail of head 0 on, tail_stride a head. tails.p NULL: all x.
+  rk_buf tails;
+  int32_t tail, tail_stride;
   rk_kv kv;
 } rk_attention;
+
+// rk_routing is [max_rows][topk] experts of a row, best first, and their weights.
+typedef struct { int32_t *expert; float *weight; int32_t topk; } rk_routing;
+
+enum { RK_SOFTMAX_TOPK, RK_TOPK_SOFTMAX, RK_SIGMOID_TOPK }; // as backend.Scoring
+typedef struct {
+  int32_t scoring, normalize, groups, top_groups; // groups 0: none
+  float scale;
+  const float *correction;      // [experts], NULL: none
+} rk_router;
+
+// rk_experts: up[e] has a gated matrix or, with wide, gate and up side by side.
+typedef struct {
+  const rk_linear *up, *down;   // [count]
+  int32_t count, inner, wide, add;
+  rk_act act;
+} rk_experts;
+
+// rk_heads: head h's input is columns offset+h*stride on, its output h*out_stride on.
+typedef struct {
+  const rk_linear *w;           // [count]
+  int32_t count, in, offset, stride, out_stride;
+} rk_heads;
 
 typedef struct rk_op {
   int32_t kind;
@@ -113,7 +154,12 @@ typedef struct rk_op {
   const float *norm;  // RK_RMSNORM
   float eps;
   rk_linear linear;   // RK_EMBED (mats[0]), RK_LINEAR, RK_GATED_MLP, RK_LOGITS
-  rk_attention attn;  // RK_STORE_KV, RK_ATTENTION
+  rk_attention attn;  // RK_STORE_KV, RK_ATTENTION; with latents: store x = kv, tails; attention x = absorbed
+  rk_act act;         // RK_ACT_MUL
+  rk_routing routing; // RK_ROUTE, RK_EXPERTS
+  rk_router router;   // RK_ROUTE: x are logits
+  rk_experts experts;
+  rk_heads head;      // RK_HEAD_LINEAR
 } rk_op;
 
 // ---- the machine ------------------------------------------------------------
@@ -132,8 +178,9 @@ rk_arena *rk_machine_arena(rk_machine *m);
 rk_batch *rk_machine_batch(rk_machine *m);
 // rk_linear_acts is the set of input forms for a format.
 int rk_linear_acts(const rk_machine *m, int fmt);
-// rk_machine_kv allocates layers of pages; kv has room for layers. 0: done.
-int rk_machine_kv(rk_machine *m, int layers, int pages, int kv_heads, int dim, rk_kv *kv);
+// rk_machine_kv allocates layers of pages for keys of dim and values of vdim
+// elements; kv has room for layers. 0: done.
+int rk_machine_kv(rk_machine *m, int layers, int pages, int kv_heads, int dim, int vdim, rk_kv *kv);
 // rk_machine_ready takes the program (copied; mats stay the caller's) and
 // allocates what its ops need. 0: done.
 int rk_machine_ready(rk_machine *m, const rk_op *ops, int n);
@@ -143,7 +190,7 @@ void rk_forward(rk_machine *m);
 // first op.
 void rk_forward_ops(rk_machine *m, int first, int end);
 // rk_profile adds up the seconds of each kind of op while it is on (an array of
-// RK_SILU_MUL+1 doubles); NULL: off.
+// RK_KINDS doubles); NULL: off.
 void rk_profile(rk_machine *m, double *seconds);
 // rk_pool_check runs n chunks of nothing on the machine's threads and returns
 // how many ran, for tests of the pool.

@@ -6,4 +6,7 @@ void op_embed(void *arg, int chunk, int thread);
 // op_copy_pages: a chunk is a layer; its copies are done in order.
 void op_copy_pages(void *arg, int chunk, int thread);
 
+// op_route: a chunk is grain rows.
+void op_route(void *arg, int chunk, int thread);
+
 #endif

@@ -3,6 +3,7 @@ package cpu
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/reasond/reasond/internal/backend"
 	kernels "github.com/reasond/reasond/kernels/cpu"
@@ -11,15 +12,17 @@ import (
 // recorder is the backend.Program that Build shows to the model. The first op
 // whose shapes do not fit makes Build fail.
 type recorder struct {
-	b   *Backend
-	ops []recorded
-	err error
+	b      *Backend
+	ops    []recorded
+	err    error
+	logits map[int]backend.Buffer // see scores
 }
 
 // recorded is an op with the handles that fusing looks at.
 type recorded struct {
 	kernels.Op
 	out, x backend.Buffer
+	reads  []backend.Buffer // what it reads beside x
 	// between, in the place of an op, is done in Go between native calls.
 	between func() error
 }
@@ -126,7 +129,7 @@ func (r *recorder) GatedMLP(out, x backend.Buffer, w backend.Linear) {
 	}
 	wide := r.buffer(both)
 	r.add(recorded{Op: kernels.Op{Kind: kernels.LinearOp, Out: wide, X: in, Linear: l.Linear}, out: both, x: x}, fits)
-	r.add(recorded{Op: kernels.Op{Kind: kernels.SiluMul, Out: o, X: wide}, out: out, x: both}, fits)
+	r.add(recorded{Op: kernels.Op{Kind: kernels.ActMul, Out: o, X: wide}, out: out, x: both}, fits)
 }
 
 // StoreKV implements backend.Program.
@@ -149,13 +152,13 @@ func (r *recorder) heads(in kernels.Buffer, layer int, a backend.AttentionSpec) 
 	if a.Rope < 0 || int(a.Rope) >= len(b.ropes) || layer < 0 || layer >= len(b.kv) {
 		return kernels.Heads{}, false
 	}
-	q, k, t := r.vector(a.QNorm), r.vector(a.KNorm), b.ropes[a.Rope]
+	q, k, sinks, t := r.vector(a.QNorm), r.vector(a.KNorm), r.vector(a.Sinks), b.ropes[a.Rope]
 	norm := func(v []float32) bool { return v == nil || len(v) == a.HeadDim }
 	fits := in.Cols == (a.Heads+2*a.KVHeads)*a.HeadDim && a.KVHeads == b.kvHeads && a.HeadDim == b.headDim &&
-		a.Heads > 0 && a.Heads%a.KVHeads == 0 && 2*t.half <= a.HeadDim && norm(q) && norm(k) && a.Window >= 0 && a.Sinks == backend.NoVector
+		a.Heads > 0 && a.Heads%a.KVHeads == 0 && 2*t.half <= a.HeadDim && norm(q) && norm(k) && a.Window >= 0 && (sinks == nil || len(sinks) == a.Heads)
 	return kernels.Heads{
-		Heads: a.Heads, KVHeads: a.KVHeads, Dim: a.HeadDim, Window: a.Window, QNorm: q, KNorm: k,
-		Rope: t.table, Half: t.half, NormEps: a.NormEps, Scale: a.Scale, KV: b.kv[layer],
+		Heads: a.Heads, KVHeads: a.KVHeads, Dim: a.HeadDim, VDim: a.HeadDim, Window: a.Window, QNorm: q, KNorm: k,
+		Sinks: sinks, Rope: t.table, Half: t.half, Interleaved: t.interleaved, NormEps: a.NormEps, Scale: a.Scale, KV: b.kv[layer],
 	}, fits
 }
 
@@ -223,7 +226,7 @@ func takesNorm(op, norm recorded) bool {
 // of the program nothing remains to be read.
 func readLater(ops []recorded, buf backend.Buffer) bool {
 	for _, op := range ops {
-		if op.x == buf || op.Add && op.out == buf || op.Kind == kernels.StoreKV && op.out == buf {
+		if op.x == buf || op.Add && op.out == buf || slices.Contains(op.reads, buf) {
 			return true
 		}
 		if op.out == buf {

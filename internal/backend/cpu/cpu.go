@@ -26,6 +26,10 @@ type Backend struct {
 	kvHeads int
 	headDim int
 
+	stacks   []stack
+	routings []routing
+	latents  latents
+
 	built  bool
 	tokens int       // rows of the embedding
 	vocab  int       // rows of the LM head

@@ -42,8 +42,9 @@ type packKey struct {
 }
 
 type rope struct {
-	table []float32 // [MaxContext][2][half]
-	half  int
+	table       []float32 // [MaxContext][2][half]
+	half        int
+	interleaved bool
 }
 
 // NewVector implements backend.Backend.
@@ -62,7 +63,7 @@ func (b *Backend) NewVector(t weights.Tensor) (backend.Vector, error) {
 }
 
 func (b *Backend) account(t weights.Tensor, packed int64) {
-	b.fileBytes += int64(len(t.Data))
+	b.fileBytes += t.Bytes()
 	b.weightBytes += packed
 }
 
@@ -75,7 +76,7 @@ func (b *Backend) NewLinear(s backend.LinearSpec) (backend.Linear, error) {
 	if l, ok := b.packed[key]; single && ok {
 		return l, nil
 	}
-	l, err := b.pack(s)
+	l, err := b.pack(s, b.layout(s))
 	if err != nil {
 		return 0, fmt.Errorf("cpu: linear %q: %w", s.Name, err)
 	}
@@ -109,11 +110,11 @@ func (b *Backend) checkSpec(s backend.LinearSpec) error {
 		if len(p.Shape) != 2 || p.Rows() == 0 || p.Cols() == 0 || p.Cols() != s.Parts[0].Cols() || p.Elements() > math.MaxInt32*256 {
 			return fmt.Errorf("part %q has shape %v", p.Name, p.Shape)
 		}
-		if !p.DType.Valid() || p.Cols()%p.DType.BlockSize() != 0 || len(p.Data) != p.Rows()*p.RowBytes() {
-			return fmt.Errorf("part %q: %d bytes of %s for shape %v", p.Name, len(p.Data), p.DType, p.Shape)
+		if err := p.Validate(); err != nil {
+			return err
 		}
-		if p.DType > weights.Q6_K {
-			return fmt.Errorf("part %q: %s: %w", p.Name, p.DType, errNotYet)
+		if p.DType.Integer() {
+			return fmt.Errorf("part %q: weights of %s", p.Name, p.DType)
 		}
 		if s.Bias == nil || len(s.Bias[i].Shape) == 0 {
 			continue
@@ -125,45 +126,59 @@ func (b *Backend) checkSpec(s backend.LinearSpec) error {
 	return nil
 }
 
-// place says where a part went: matrix and first row of it, or its up half.
+// place says where a part went: matrix and first row of it, or its up half, and
+// in which form.
 type place struct {
 	mat, row int
 	up       bool
+	form     weights.DType
 }
 
-// layout joins neighbouring parts of one format into one matrix, so that no
-// part is padded alone.
-func layout(s backend.LinearSpec) (mats []kernels.Part, places []place, fused bool) {
-	if fused = s.Gated && s.Parts[0].DType == s.Parts[1].DType; fused {
-		p := s.Parts[0]
-		return []kernels.Part{{Format: int(p.DType), Rows: p.Rows()}}, []place{{}, {up: true}}, true
+// layout is how a spec's parts lie in matrices.
+type layout struct {
+	mats   []kernels.Part
+	places []place
+	fused  bool // gate and up are one gated matrix
+}
+
+// layout joins neighbouring parts of one form into one matrix, so that no part
+// is padded alone.
+func (b *Backend) layout(s backend.LinearSpec) layout {
+	forms := b.forms(s.Parts)
+	if s.Gated && forms[0] == forms[1] {
+		return layout{[]kernels.Part{{Format: int(forms[0]), Rows: s.Parts[0].Rows()}}, []place{{form: forms[0]}, {up: true, form: forms[0]}}, true}
 	}
-	for _, p := range s.Parts {
-		last := len(mats) - 1
-		if last < 0 || mats[last].Format != int(p.DType) {
-			mats = append(mats, kernels.Part{Format: int(p.DType)})
+	return joined(s, forms)
+}
+
+// joined is the layout of parts side by side, gate and up included.
+func joined(s backend.LinearSpec, forms []weights.DType) layout {
+	var l layout
+	for i, p := range s.Parts {
+		last := len(l.mats) - 1
+		if last < 0 || l.mats[last].Format != int(forms[i]) {
+			l.mats = append(l.mats, kernels.Part{Format: int(forms[i])})
 			last++
 		}
-		places = append(places, place{mat: last, row: mats[last].Rows})
-		mats[last].Rows += p.Rows()
+		l.places = append(l.places, place{mat: last, row: l.mats[last].Rows, form: forms[i]})
+		l.mats[last].Rows += p.Rows()
 	}
-	return mats, places, false
+	return l
 }
 
-func (b *Backend) pack(s backend.LinearSpec) (*linear, error) {
-	mats, places, fused := layout(s)
-	k, err := b.machine.NewLinear(mats, s.Parts[0].Cols(), fused)
+func (b *Backend) pack(s backend.LinearSpec, at layout) (*linear, error) {
+	k, err := b.machine.NewLinear(at.mats, s.Parts[0].Cols(), at.fused)
 	if err != nil {
 		return nil, err
 	}
-	l := &linear{Linear: k, name: s.Name, gated: s.Gated, unfused: s.Gated && !fused, vocab: s.Vocab}
+	l := &linear{Linear: k, name: s.Name, gated: s.Gated, unfused: s.Gated && !at.fused, vocab: s.Vocab}
 	for i, p := range s.Parts {
-		packPart(k, places[i], p)
+		packPart(k, at.places[i], p)
 		b.account(p, 0)
 		if s.Bias == nil || len(s.Bias[i].Shape) == 0 {
 			continue
 		}
-		if err := k.SetBias(b.machine, places[i].mat, s.Bias[i].Float32(), places[i].row, places[i].up); err != nil {
+		if err := k.SetBias(b.machine, at.places[i].mat, s.Bias[i].Float32(), at.places[i].row, at.places[i].up); err != nil {
 			return nil, err
 		}
 		b.account(s.Bias[i], 4*int64(p.Rows()))
@@ -177,13 +192,12 @@ func packPart(k *kernels.Linear, at place, t weights.Tensor) {
 	const rows = 64
 	var wait sync.WaitGroup
 	limit := make(chan struct{}, runtime.GOMAXPROCS(0))
-	n := t.RowBytes()
 	step := max(rows, (t.Rows()/cap(limit)/4+rows-1)/rows*rows)
 	for r := 0; r < t.Rows(); r += step {
 		limit <- struct{}{}
 		wait.Go(func() {
 			count := min(step, t.Rows()-r)
-			k.Pack(at.mat, at.row+r, count, t.Data[r*n:(r+count)*n], at.up)
+			k.Pack(at.mat, at.row+r, count, rowsIn(at.form, t, r, r+count), at.up)
 			<-limit
 		})
 	}
@@ -193,7 +207,7 @@ func packPart(k *kernels.Linear, at place, t weights.Tensor) {
 // NewRope implements backend.Backend.
 func (b *Backend) NewRope(s backend.RopeSpec) (backend.Rope, error) {
 	half := len(s.Inv)
-	if half == 0 || half > kernels.MaxHeadDim/2 || s.Interleaved {
+	if half == 0 || half > kernels.MaxHeadDim/2 {
 		return 0, fmt.Errorf("cpu: a rotary table of %d pairs", half)
 	}
 	table, err := b.machine.Floats(b.cfg.MaxContext * 2 * half)
@@ -207,7 +221,7 @@ func (b *Backend) NewRope(s backend.RopeSpec) (backend.Rope, error) {
 			row[i], row[half+i] = float32(cos*s.Scale), float32(sin*s.Scale)
 		}
 	}
-	b.ropes = append(b.ropes, rope{table, half})
+	b.ropes = append(b.ropes, rope{table, half, s.Interleaved})
 	return backend.Rope(len(b.ropes) - 1), nil
 }
 
@@ -229,17 +243,21 @@ func (b *Backend) NewKV(layers, kvHeads, headDim int) error {
 	if layers < 1 || kvHeads < 1 || headDim < 1 || headDim > kernels.MaxHeadDim || headDim%16 != 0 {
 		return fmt.Errorf("cpu: KV of %d layers, %d heads of %d; a head is a multiple of 16, at most %d", layers, kvHeads, headDim, kernels.MaxHeadDim)
 	}
-	element := int64(2)
-	if b.cfg.Float32 {
-		element = 4
-	}
-	kv, err := b.machine.NewKV(layers, b.cfg.Pages, kvHeads, headDim)
+	kv, err := b.machine.NewKV(layers, b.cfg.Pages, kvHeads, headDim, headDim)
 	if err != nil {
 		return err
 	}
 	b.kv, b.kvHeads, b.headDim = kv, kvHeads, headDim
-	b.kvBytes = 2 * element * int64(layers) * int64(b.cfg.Pages) * int64(kvHeads*headDim*backend.PageTokens)
+	b.kvBytes = 2 * b.element() * int64(layers) * int64(b.cfg.Pages) * int64(kvHeads*headDim*backend.PageTokens)
 	return nil
+}
+
+// element is the bytes of an element of KV.
+func (b *Backend) element() int64 {
+	if b.cfg.Float32 {
+		return 4
+	}
+	return 2
 }
 
 // alias makes a slice of T over elements of the same layout.

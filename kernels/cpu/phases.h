@@ -1,0 +1,26 @@
+// phases.h: how ops are cut into chunks for the pool, and matrix products in
+// particular.
+#ifndef RK_PHASES_H
+#define RK_PHASES_H
+
+#include "machine.h"
+
+static inline int min_int(int a, int b) { return a < b ? a : b; }
+static inline int divide_up(int a, int b) { return (a + b - 1) / b; }
+
+// by_rows runs fn over ph->rows rows. Few rows stay on this thread: a barrier
+// costs more than they do.
+void by_rows(phase *ph, pool_fn fn);
+
+// prepare makes the forms ph->acts of the input ph->x, heads pieces of cols
+// columns a row (see phase.head_rows), rows ph->rows; only what is not there.
+void prepare(phase *ph, int heads, int cols);
+
+// run_products runs n products, whose l, out, f32, from, first and rows are
+// set, over input forms that prepare made.
+void run_products(phase *ph, product *p, int n);
+
+// run_experts is the op RK_EXPERTS.
+void run_experts(phase *ph);
+
+#endif
