@@ -147,6 +147,40 @@ func TestEachOpLaunchesItsKernel(t *testing.T) {
 	}
 }
 
+// A bucket's graphs are for decoding: a prompt of as many rows has its own
+// attention.
+func TestAPromptIsNotRunByAGraphOfDecoding(t *testing.T) {
+	cfg := backend.Config{MaxRows: 64, MaxSeqs: 64, MaxContext: 64, Pages: 4}
+	b := smallModel(t, Options{}, cfg)
+	d := backendtest.NewDriver(b, cfg, 1)
+	if err := d.Fill(backendtest.Part{Seq: &backendtest.Sequence{}, Tokens: tokens(40), Want: 1, Sample: true}); err != nil {
+		t.Fatal(err)
+	}
+	c := counted(t, func() { run(t, b) })
+	if c.GraphLaunches != 0 || c.Launches["attention_prefill_16"] == 0 {
+		t.Errorf("%d graphs, %v", c.GraphLaunches, c.Launches)
+	}
+}
+
+// A row may be wanted, and sampled from, more than once: forks of one prompt.
+func TestARowMayBeWantedTwice(t *testing.T) {
+	b := smallModel(t, Options{}, smallConfig)
+	decoding(t, b, 1)
+	batch := b.Batch()
+	for slot := int32(1); slot < 3; slot++ {
+		b.SetSlot(int(slot), backend.Slot{})
+		batch.LogitRows = append(batch.LogitRows, 0)
+		batch.Samples = append(batch.Samples, backend.Sample{Slot: slot, Logits: slot, Pos: batch.Samples[0].Pos})
+	}
+	run(t, b)
+	want := batch.Sampled[0]
+	for i, s := range batch.Sampled {
+		if s.Token != want.Token || s.Err != nil {
+			t.Errorf("sample %d is %+v, the first %+v", i, s, want)
+		}
+	}
+}
+
 // Large products go to cuBLASLt where it is there, to the own kernel otherwise.
 func TestLargeProductsGoToTheBLASThatIsThere(t *testing.T) {
 	for _, c := range []struct {
