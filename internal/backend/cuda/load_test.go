@@ -19,7 +19,27 @@ func TestFloat32IsRefused(t *testing.T) {
 	}
 }
 
-// A tied embedding lies on the device once.
+// A tensor that is given twice, as a tied embedding can be, lies on the device once.
+func TestATensorGivenTwiceIsUploadedOnce(t *testing.T) {
+	b, err := New(Options{Driver: cudatest.Driver(t), BLAS: "none"}, smallConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	table := weights.Tensor{Name: "table", DType: weights.BF16, Shape: []int{32, 64}, Data: make([]byte, 32*64*2)}
+	var handles [2]backend.Linear
+	var bytes [2]int64
+	for i := range 2 {
+		if handles[i], err = b.NewLinear(backend.LinearSpec{Name: "table", Parts: []weights.Tensor{table}}); err != nil {
+			t.Fatal(err)
+		}
+		bytes[i] = b.Info().WeightBytes
+	}
+	if handles[0] != handles[1] || bytes[0] != bytes[1] || bytes[0] < int64(len(table.Data)) {
+		t.Errorf("matrices %v, bytes after each %v", handles, bytes)
+	}
+}
+
 func TestWeightsTakeNoMoreThanInTheFile(t *testing.T) {
 	b, err := New(Options{Driver: cudatest.Driver(t), BLAS: "none"}, smallConfig)
 	if err != nil {
