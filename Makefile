@@ -67,6 +67,10 @@ gpu-bundle: native kernels ## put what a GPU machine needs to check the program 
 test: build emu test-tools models ## run every test, end-to-end ones included
 	@.ci/test
 
+.PHONY: test-cuda
+test-cuda: ## run the tests of the CUDA build on the emulated driver
+	@.ci/test-cuda
+
 .PHONY: test-tools
 test-tools: ## install what the tests need into .e2e
 	$(call need,$(PYTHON),Python 3 runs the end-to-end tests)
