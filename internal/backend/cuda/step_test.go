@@ -368,3 +368,18 @@ func TestNeighboursChangeNoBitOfAnInvariantBackend(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkDecodeStep is what the host does of a step; on the emulated driver the
+// kernels' time is in it.
+func BenchmarkDecodeStep(b *testing.B) {
+	be := smallModel(b, Options{}, smallConfig)
+	d := backendtest.NewDriver(be, smallConfig, 1)
+	s := &backendtest.Sequence{}
+	if err := d.Fill(backendtest.Part{Seq: s, Tokens: []int32{7}, Want: 1, Sample: true}); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		run(b, be)
+	}
+}
