@@ -60,7 +60,7 @@ func runServe(ctx context.Context, w world, o config.Serve) (err error) {
 		AnyModelName: o.AnyModelName,
 		APIKeys:      keys, PublicPaths: o.Public, AllowedHosts: o.Hosts,
 		Version: Version(), Logger: log, KeepAlive: keepAlive(o.KeepAlive),
-		Reasoning: answersReasoning(o.Reasoning),
+		Reasoning: answersReasoning(o.Reasoning), Compat: o.MetricsCompat,
 	})
 	if err != nil {
 		return err

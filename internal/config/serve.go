@@ -33,6 +33,8 @@ type Serve struct {
 	DrainTimeout time.Duration // how long SIGTERM lets answers finish
 	KeepAlive    time.Duration // pause of a stream after which a comment is sent; 0: never
 
+	MetricsCompat []string // servers under whose names /metrics has its figures too
+
 	LogLevel  string // debug, info, warn, error
 	LogFormat string // auto, text, json
 
@@ -141,6 +143,7 @@ func (s *Serve) AddFlags(f *Flags) {
 	f.Var(Int(&s.MaxQueue, "n", 1, 1<<20), "max-queue", "", "requests that may wait; more are answered 429")
 	f.Var(Duration(&s.DrainTimeout), "drain-timeout", "", "time that SIGTERM gives running answers")
 	f.Var(Duration(&s.KeepAlive), "sse-keep-alive-interval", "", "a comment goes into a stream that is silent this long; 0: never")
+	f.Var(Words(&s.MetricsCompat, "vllm", "sglang", "llamacpp", "llama.cpp=llamacpp"), "metrics-compat", "", "other servers under whose names /metrics has its figures besides, for their boards and gateways; may be repeated")
 	f.Var(Choice(&s.LogLevel, "debug", "info", "warn", "error", "warning=warn", "trace=debug", "critical=error"), "log-level", "", "least important lines that are logged", "uvicorn-log-level")
 	f.Var(Choice(&s.LogFormat, "auto", "text", "json"), "log-format", "", "auto: text on a terminal, else json")
 	addNoEffect(f, &s.NoEffect)

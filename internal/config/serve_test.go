@@ -79,6 +79,9 @@ func TestOtherServersCommandLinesParse(t *testing.T) {
 			return s.Model.KVBytes == 3<<29 && s.DrainTimeout == 5*time.Second && s.KeepAlive == 250*time.Millisecond &&
 				network == "unix" && address == "/tmp/s"
 		}},
+		{"M --metrics-compat vllm,llama.cpp --metrics_compat sglang --metrics-compat vllm", func(s *Serve) bool {
+			return strings.Join(s.MetricsCompat, " ") == "vllm llamacpp sglang"
+		}},
 		{`--host ::1 --port 0 --default-chat-template-kwargs {"enable_thinking":false}`, func(s *Serve) bool {
 			_, address := s.Address()
 			return s.Model.Path == "" && address == "[::1]:0" && string(s.Model.TemplateKwargs["enable_thinking"]) == "false"
@@ -144,6 +147,7 @@ func TestErrorsNameTheFlagAndTheVariable(t *testing.T) {
 		{"M --chat-template-kwargs []", nil, `--default-chat-template-kwargs "[]": not a JSON object such as {"enable_thinking": false} (REASOND_DEFAULT_CHAT_TEMPLATE_KWARGS sets it too)`},
 		{"M --kv-cache-memory-bytes 4X", nil, `--kv-cache-memory-bytes "4X": not a size such as 4GiB, 512M or a number of bytes (REASOND_KV_CACHE_MEMORY_BYTES sets it too)`},
 		{"M --drain-timeout -1s", nil, `--drain-timeout "-1s": not a time such as 30s, 2m or a number of seconds (REASOND_DRAIN_TIMEOUT sets it too)`},
+		{"M --metrics-compat vllm,tgi", nil, `--metrics-compat "vllm,tgi": must be one of vllm, sglang, llamacpp (REASOND_METRICS_COMPAT sets it too)`},
 		{"M", map[string]string{"REASOND_PORT": "x"}, `REASOND_PORT="x": not a whole number (it sets --port)`},
 		{"M", map[string]string{"REASOND_ANY_MODEL_NAME": "maybe"}, `REASOND_ANY_MODEL_NAME="maybe": neither true nor false (it sets --any-model-name)`},
 		{"M --reasonin-parser x", nil, "unknown flag --reasonin-parser (did you mean --reasoning-parser?)"},

@@ -163,6 +163,30 @@ func (v *list) Set(s string) error {
 	return nil
 }
 
+// Words is some words, with commas between them or in several uses.
+func Words(p *[]string, allowed ...string) pflag.Value {
+	return &words{p: p, one: choice{new(string), allowed}}
+}
+
+type words struct {
+	p   *[]string
+	one choice
+}
+
+func (v *words) String() string { return strings.Join(deref(v.p), ",") }
+func (v *words) Type() string   { return v.one.Type() }
+func (v *words) Set(s string) error {
+	for word := range strings.SplitSeq(s, ",") {
+		if err := v.one.Set(strings.TrimSpace(word)); err != nil {
+			return err
+		}
+		if !slices.Contains(*v.p, *v.one.p) {
+			*v.p = append(*v.p, *v.one.p)
+		}
+	}
+	return nil
+}
+
 type duration struct{ p *time.Duration }
 
 // Duration is a time such as 30s or 2m; a bare number counts seconds.

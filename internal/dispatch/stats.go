@@ -46,6 +46,7 @@ func add(sum, s *llm.Stats) {
 	sum.PagesTotal += s.PagesTotal
 	sum.PagesFree += s.PagesFree
 	sum.PagesCached += s.PagesCached
+	sum.PageTokens = max(sum.PageTokens, s.PageTokens)
 	sum.Steps += s.Steps
 	sum.Rows += s.Rows
 	sum.PromptTokens += s.PromptTokens

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/engine/runner"
 )
 
@@ -35,7 +36,7 @@ func (e *Engine) publish() {
 	defer e.mu.Unlock()
 	t := &e.stats
 	t.Running, t.Waiting = e.sched.Running(), e.sched.Waiting()
-	t.PagesTotal, t.PagesFree, t.PagesCached = pool.Total(), pool.Free(), pool.Cached()
+	t.PagesTotal, t.PagesFree, t.PagesCached, t.PageTokens = pool.Total(), pool.Free(), pool.Cached(), backend.PageTokens
 	t.Steps, t.Rows, t.OutputTokens, t.LastStep = e.counts.steps, e.counts.rows, e.counts.tokens, e.counts.last
 	t.PromptTokens, t.CachedTokens = s.PromptTokens, s.CachedTokens
 	t.PrefillTokens, t.Preemptions = s.PrefillTokens, s.Preemptions

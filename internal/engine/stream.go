@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/reasond/reasond/internal/llm"
 )
@@ -20,6 +21,7 @@ type stream struct {
 	states []choiceState
 	open   int         // choices without a finish
 	cached int         // prompt tokens from the prefix cache
+	times  llm.Times   // all but Ended
 	unhook func() bool // stops watching the request's context
 }
 
@@ -33,7 +35,7 @@ type mailbox struct {
 }
 
 func newStream(choices int, tell func(messageKind, int)) *stream {
-	return &stream{ready: make(chan struct{}, 1), tell: tell, states: make([]choiceState, choices), open: choices}
+	return &stream{ready: make(chan struct{}, 1), tell: tell, states: make([]choiceState, choices), open: choices, times: llm.Times{Accepted: time.Now()}}
 }
 
 // Recv implements llm.Stream.
@@ -78,7 +80,7 @@ func (s *stream) Stop(choice int, match string) {
 		return
 	}
 	s.fill.deltas = slices.DeleteFunc(s.fill.deltas, func(d llm.Delta) bool { return d.Choice == choice })
-	s.fill.finish(choice, llm.Finish{Reason: llm.FinishStop, StopID: -1, StopText: match, Cached: s.cached})
+	s.fill.finish(choice, s.timed(llm.Finish{Reason: llm.FinishStop, StopID: -1, StopText: match}))
 	if !s.states[choice].finished {
 		s.end(choice)
 		s.tell(stopped, choice)
@@ -114,6 +116,9 @@ func (s *stream) push(choice int, ids []int32, logprobs []llm.Logprobs) {
 	if s.states[choice].finished {
 		return
 	}
+	if s.times.First.IsZero() {
+		s.times.First = time.Now()
+	}
 	s.fill.add(choice, ids, logprobs)
 	s.signal()
 }
@@ -125,8 +130,7 @@ func (s *stream) finish(choice int, f llm.Finish) {
 	if s.states[choice].finished {
 		return
 	}
-	f.Cached = s.cached
-	s.fill.finish(choice, f)
+	s.fill.finish(choice, s.timed(f))
 	s.end(choice)
 	s.signal()
 }
@@ -140,10 +144,19 @@ func (s *stream) end(choice int) {
 	}
 }
 
+// setCached notes that the request's first step is planned, and how much of its
+// prompt was computed before.
 func (s *stream) setCached(n int) {
 	s.mu.Lock()
-	s.cached = n
+	s.cached, s.times.Begun = n, time.Now()
 	s.mu.Unlock()
+}
+
+// timed is a finish with what the stream knows of the request.
+func (s *stream) timed(f llm.Finish) llm.Finish {
+	f.Cached, f.Times = s.cached, s.times
+	f.Times.Ended = time.Now()
+	return f
 }
 
 func (s *stream) signal() {

@@ -1,5 +1,7 @@
 package llm
 
+import "time"
+
 // EventKind says what an Event carries.
 type EventKind uint8
 
@@ -31,6 +33,12 @@ type TextLogprob struct {
 	Bytes   []byte
 	Logprob float32
 	Top     []TextLogprob // likeliest first, each without its own
+}
+
+// Timeline says when a choice's phases were; a zero time is one that has not come.
+type Timeline struct {
+	Thought, ThoughtEnd time.Time // its first and its latest token of reasoning, shown or not
+	Answer              time.Time // the first content or tool call was shown
 }
 
 // Usage counts tokens. Completion includes Reasoning; Prompt includes Cached.

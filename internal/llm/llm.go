@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"time"
 )
 
 // Chat is a validated conversation on its way into a chat template. Raw JSON is
@@ -122,10 +123,19 @@ type Finish struct {
 	StopText string // the stop string that ended it
 	Cached   int    // prompt tokens taken from the prefix cache
 	Err      error  // why, when Reason is FinishError or FinishAbort
+	Times    Times  // the request's, of an engine that knows them
 	// Usage is what an engine that tokenises by itself counted for the whole
 	// request, all choices together. It comes with the last choice's Finish, and
 	// not at all if the engine did not say or was cut short.
 	Usage *Usage
+}
+
+// Times are a request's in its engine; a zero time is one that has not come.
+type Times struct {
+	Accepted time.Time // by Submit
+	Begun    time.Time // the first step that computes a token of it was planned
+	First    time.Time // its first token was sampled
+	Ended    time.Time // the choice's finish was known
 }
 
 // Channel says how far an upstream has already split a delta's text.
@@ -192,6 +202,7 @@ type Stats struct {
 	Running, Waiting             int
 	PagesTotal, PagesFree        int // KV pages; Free includes cached pages that can be evicted
 	PagesCached                  int
+	PageTokens                   int    // tokens that a page holds; 0: there are no pages
 	Steps, Rows                  uint64 // engine steps; token rows computed
 	PromptTokens, CachedTokens   uint64 // submitted prompt tokens; those taken from the prefix cache
 	PrefillTokens, OutputTokens  uint64 // prompt rows computed; tokens sampled

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"strconv"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/reasond/reasond/internal/llm"
@@ -44,6 +46,9 @@ var engineMetrics = []engineMetric{
 	count("reasond_prefix_cache_hits_total", "Tokens found in the prefix cache.", func(s llm.Stats) uint64 { return s.PrefixHits }),
 }
 
+// cacheInfo is not a number but labels: how large the KV cache is.
+var cacheInfo = prometheus.NewDesc("reasond_kv_cache_info", "Always 1; the labels say how many KV pages there are, and how many tokens each holds.", []string{"model", "pages", "page_tokens"}, nil)
+
 func usage(s llm.Stats) float64 {
 	if s.PagesTotal == 0 {
 		return 0
@@ -65,6 +70,7 @@ func (engineCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, m := range engineMetrics {
 		out <- m.desc
 	}
+	out <- cacheInfo
 }
 
 func (c engineCollector) Collect(out chan<- prometheus.Metric) {
@@ -72,6 +78,9 @@ func (c engineCollector) Collect(out chan<- prometheus.Metric) {
 		stats := source.Stats()
 		for _, m := range engineMetrics {
 			out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(stats), source.Model)
+		}
+		if stats.PageTokens > 0 {
+			out <- prometheus.MustNewConstMetric(cacheInfo, prometheus.GaugeValue, 1, source.Model, strconv.Itoa(stats.PagesTotal), strconv.Itoa(stats.PageTokens))
 		}
 	}
 }

@@ -17,6 +17,7 @@ type Batch struct {
 	runs   []*Run
 	prompt []int       // tokens of each run's prompt
 	usage  []llm.Usage // of each choice, as of the events handed out
+	times  []llm.Timeline
 	steps  chan step
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -28,6 +29,7 @@ type step struct {
 	run    int
 	events []llm.Event
 	usage  []llm.Usage // beside each event, of its choice
+	times  []llm.Timeline
 	err    error
 }
 
@@ -44,7 +46,7 @@ func Join(runs []*Run) *Batch {
 		b.wg.Go(func() { b.follow(ctx, i, from) })
 		first += len(r.choices)
 	}
-	b.usage = make([]llm.Usage, first)
+	b.usage, b.times = make([]llm.Usage, first), make([]llm.Timeline, first)
 	return b
 }
 
@@ -56,6 +58,7 @@ func (b *Batch) follow(ctx context.Context, run, first int) {
 		s := step{run: run, events: slices.Clone(events), err: err}
 		for i := range s.events {
 			s.usage = append(s.usage, b.runs[run].Usage(s.events[i].Choice))
+			s.times = append(s.times, b.runs[run].Timeline(s.events[i].Choice))
 			s.events[i].Choice += first
 		}
 		select {
@@ -92,7 +95,7 @@ func (b *Batch) Next(ctx context.Context) ([]llm.Event, error) {
 
 func (b *Batch) note(s step) {
 	for i, e := range s.events {
-		b.usage[e.Choice] = s.usage[i]
+		b.usage[e.Choice], b.times[e.Choice] = s.usage[i], s.times[i]
 		b.prompt[s.run] = s.usage[i].Prompt
 	}
 }
@@ -109,6 +112,9 @@ func (b *Batch) PromptTokens() int {
 
 // Usage counts a choice's tokens as of the last event of it that Next returned.
 func (b *Batch) Usage(choice int) llm.Usage { return b.usage[choice] }
+
+// Timeline is a choice's, likewise.
+func (b *Batch) Timeline(choice int) llm.Timeline { return b.times[choice] }
 
 // Close abandons what still runs and waits for the goroutines. It may be called
 // more than once.

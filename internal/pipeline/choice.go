@@ -37,6 +37,9 @@ type choice struct {
 	thinking  bool // the thought has begun
 	guide     *guide.Guide
 	spent     bool // the prompt has closed the thought
+	answers   bool // the answer has begun
+	timed     int  // of reasoned, those that times knows
+	times     llm.Timeline
 	lead      bool // white space before the answer is not its grammar's, nor content
 }
 
@@ -100,11 +103,13 @@ func (c *choice) upstream(d llm.Delta) {
 		c.reasoned += max(d.Tokens, 1)
 		c.reasoning(d.Text)
 	case llm.ChannelContent:
+		c.answers = true
 		for _, p := range d.Logprobs {
 			c.shown = append(c.shown, c.textLogprob(p))
 		}
 		c.content(d.Text)
 	case llm.ChannelTool:
+		c.answers = true
 		c.flushThought()
 		c.pending = append(c.pending, llm.Event{Choice: c.index, Kind: llm.EventToolCall, Text: d.Text})
 	}
@@ -149,6 +154,7 @@ func (c *choice) segment(s reasoning.Segment) {
 	}
 	text := c.take(s.End)
 	c.count(s)
+	c.answers = c.answers || s.Kind != reasoning.Reasoning
 	if s.Kind == reasoning.Content {
 		c.endCall()
 		if c.tools != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strconv"
+	"time"
 
 	"github.com/reasond/reasond/internal/llm"
 )
@@ -18,6 +19,7 @@ type Run struct {
 	guides  guides
 	live    bool // CloseThought may be called
 	events  []llm.Event
+	now     time.Time // when the deltas at hand came
 }
 
 // Start takes a request from chat to engine. All that can be wrong with it is
@@ -69,6 +71,9 @@ func (r *Run) Usage(choice int) llm.Usage {
 	return llm.Usage{Prompt: r.prompt, Completion: c.completed, Reasoning: c.reasoned}
 }
 
+// Timeline is a choice's so far.
+func (r *Run) Timeline(choice int) llm.Timeline { return r.choices[choice].times }
+
 // Next blocks until there is something to show and returns it, in order; the
 // slice is the caller's until the next call. After the last choice's
 // EventFinish it returns io.EOF. An error other than EOF is ctx's.
@@ -82,6 +87,7 @@ func (r *Run) Next(ctx context.Context) ([]llm.Event, error) {
 		if err != nil {
 			return nil, err
 		}
+		r.now = time.Now()
 		for _, d := range deltas {
 			r.apply(d)
 		}
@@ -112,9 +118,12 @@ func (r *Run) apply(d llm.Delta) {
 	if match, stopped := c.accept(d); stopped {
 		r.stream.Stop(d.Choice, match)
 	}
+	c.clock(r.now)
 	if d.Finish != nil {
 		r.settle(c, d.Finish.Usage)
+		c.timed = c.reasoned
 		c.finish(*d.Finish, r.prompt)
+		c.clock(r.now)
 		r.left--
 	}
 	r.events = c.drain(r.events)

@@ -102,6 +102,7 @@ func run(t *testing.T, m *pipeline.Model, req *pipeline.Request) []folded {
 				f.content, f.order = f.content+e.Text, f.order+"c"
 			case llm.EventFinish:
 				f.finish, f.usage, f.order = *e.Finish, *e.Usage, f.order+"f"
+				f.finish.Times = llm.Times{}
 			}
 		}
 	}

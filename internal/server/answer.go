@@ -42,7 +42,6 @@ func (c *chat) end() {
 
 // finished takes a choice's end into account.
 func (c *chat) finished(e llm.Event) error {
-	c.observed.Finished(e.Finish.Reason)
 	if u := e.Usage; u != nil {
 		// Choices share a prompt; the first of them says how much of it was cached.
 		if c.usage.Prompt = c.run.PromptTokens(); e.Choice%c.each == 0 {
@@ -119,9 +118,6 @@ func (c *chat) replies() ([]reply, error) {
 			if err := c.fold(&replies[e.Choice], e); err != nil {
 				return nil, err
 			}
-		}
-		if len(events) > 0 {
-			c.observed.Text()
 		}
 	}
 }

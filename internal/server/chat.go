@@ -78,18 +78,19 @@ func (s *Server) beginAll(ctx context.Context, x *exchange, id string, m *pipeli
 	if stalled(m) {
 		return nil, errStalled
 	}
-	observed := s.metrics.Generation(m.Name)
+	observed := s.metrics.Arrived(m.Name)
 	run, err := s.startAll(ctx, m, reqs)
 	if err != nil {
 		return nil, err
 	}
+	observed.Started(run, len(reqs)*wire.N)
 	x.note(slog.String("model", clip(m.Name, 64)), slog.String("answer", id), slog.Bool("stream", wire.Stream))
 	c := &chat{
 		x: x, run: run, observed: observed,
 		field: s.cfg.Reasoning.Field,
 		n:     len(reqs) * wire.N, each: wire.N,
 		streamed: wire.Stream, counted: wire.StreamOptions != nil && wire.StreamOptions.IncludeUsage,
-		feed: feed{ctx: ctx, run: run, model: m, keepAlive: s.cfg.KeepAlive, last: time.Now()},
+		feed: feed{ctx: ctx, run: run, observed: observed, model: m, keepAlive: s.cfg.KeepAlive, last: time.Now()},
 		id:   id, model: m.Name, created: time.Now().Unix(),
 	}
 	c.shape = chatShape{id: id, model: m.Name, created: c.created, field: c.field, counted: c.counted}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/metrics"
 	"github.com/reasond/reasond/internal/pipeline"
 )
 
@@ -14,6 +15,7 @@ type source interface {
 	Next(ctx context.Context) ([]llm.Event, error)
 	PromptTokens() int
 	Usage(choice int) llm.Usage
+	Timeline(choice int) llm.Timeline
 	Close()
 }
 
@@ -22,6 +24,7 @@ type source interface {
 type feed struct {
 	ctx       context.Context // ends when the client goes or the drain limit is reached
 	run       source
+	observed  *metrics.Generation // is told of every event
 	model     *pipeline.Model
 	keepAlive time.Duration // the longest silence
 	last      time.Time     // when next returned last
@@ -46,6 +49,7 @@ func (f *feed) next() ([]llm.Event, error) {
 		switch {
 		case err == nil:
 			f.last = time.Now()
+			f.observed.Events(events)
 			return events, nil
 		case f.ctx.Err() != nil:
 			return nil, context.Cause(f.ctx)

@@ -124,9 +124,6 @@ func (g *generation) take(events []llm.Event) error {
 		}
 		c.finish, c.usage, c.news = e.Finish, *e.Usage, true
 	}
-	if len(events) > 0 {
-		g.observed.Text()
-	}
 	return nil
 }
 

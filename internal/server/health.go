@@ -64,5 +64,5 @@ func (s *Server) version(w http.ResponseWriter, _ *http.Request) {
 
 // exposition is the Prometheus text of /metrics.
 func (s *Server) exposition() http.HandlerFunc {
-	return promhttp.HandlerFor(s.metrics.Registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, DisableCompression: true}).ServeHTTP
+	return promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, DisableCompression: true}).ServeHTTP
 }

@@ -35,6 +35,7 @@ type Config struct {
 	Version      string            // what /version says
 	Logger       *slog.Logger      // nil: no logs
 	Reasoning    Reasoning         // of chats that do not say
+	Compat       []string          // servers under whose names /metrics has its figures too, of metrics.Compat
 
 	MaxBody        int64         // bytes of a request's body; 8 MiB
 	MaxBodies      int64         // bytes of all bodies held at once; 512 MiB
@@ -127,7 +128,10 @@ func New(cfg Config) (*Server, error) {
 			return nil, err
 		}
 	}
-	s.metrics = metrics.New(cfg.Version, s.engines)
+	var err error
+	if s.metrics, err = metrics.New(cfg.Version, s.engines, cfg.Compat...); err != nil {
+		return nil, err
+	}
 	s.handler = s.routes()
 	return s, nil
 }

@@ -78,8 +78,6 @@ func (c *chat) send(events []llm.Event) error {
 		if _, err := c.x.w.Write(c.x.speaks().alive); err != nil {
 			return gone(err)
 		}
-	} else {
-		c.observed.Text()
 	}
 	return gone(c.x.w.FlushError())
 }

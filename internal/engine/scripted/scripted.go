@@ -141,7 +141,7 @@ func (e *Engine) Submit(ctx context.Context, req *llm.Request) (llm.Stream, erro
 	}
 	e.stats.PromptTokens += uint64(len(req.Prompt.IDs))
 	ctx, cancel := context.WithCancel(ctx)
-	s := &stream{wake: make(chan struct{}, 1), cancel: cancel, left: req.N, choices: make([]choice, req.N)}
+	s := &stream{wake: make(chan struct{}, 1), cancel: cancel, left: req.N, choices: make([]choice, req.N), times: llm.Times{Accepted: time.Now()}}
 	e.wg.Add(1)
 	go e.run(ctx, req, s, admitted)
 	return s, nil
@@ -158,6 +158,7 @@ func (e *Engine) run(ctx context.Context, req *llm.Request, s *stream, admitted 
 		}
 	}
 	defer e.release()
+	s.begin()
 	scripts := make([][]Step, req.N)
 	for c := range scripts {
 		scripts[c] = e.cfg.Script(req, c)
@@ -276,7 +277,8 @@ type stream struct {
 	mu      sync.Mutex
 	box     []llm.Delta
 	choices []choice
-	left    int // choices without a Finish
+	left    int       // choices without a Finish
+	times   llm.Times // all but Ended
 }
 
 type choice struct {
@@ -313,8 +315,21 @@ func (s *stream) Stop(c int, match string) {
 
 func (s *stream) Close() { s.cancel() }
 
+// begin notes that the request has its slot.
+func (s *stream) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.times.Begun = time.Now()
+}
+
 func (s *stream) push(d llm.Delta) {
 	s.mu.Lock()
+	if d.Finish != nil {
+		d.Finish.Times = s.times
+		d.Finish.Times.Ended = time.Now()
+	} else if s.times.First.IsZero() {
+		s.times.First = time.Now()
+	}
 	s.box = append(s.box, d)
 	if d.Finish != nil {
 		s.choices[d.Choice].ended = true
