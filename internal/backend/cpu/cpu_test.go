@@ -39,9 +39,20 @@ func TestTinyReasonerIsCloseInDefaultDtype(t *testing.T) {
 
 func TestRandomModelsMatchTransformers(t *testing.T) {
 	eachISA(t, func(t *testing.T, open backendtest.Open) {
-		backendtest.Models(t, open, "../../../testdata/models", backendtest.ExactGoldens)
+		backendtest.Models(t, open, models, backendtest.ExactGoldens)
 	})
 }
+
+// Rounding activations to int8 moves the logits of models with 64 columns by up
+// to 7 % of the largest, most where weights are int4; the CUDA backend, whose
+// activations are bfloat16, stays below 5 %.
+func TestRandomModelsFollowTransformersInDefaultDtype(t *testing.T) {
+	eachISA(t, func(t *testing.T, open backendtest.Open) {
+		backendtest.Models(t, open, models, backendtest.Goldens{Logits: 9e-2})
+	})
+}
+
+const models = "../../../testdata/models"
 
 func TestOpsAreExactInFloat32(t *testing.T) {
 	eachISA(t, func(t *testing.T, open backendtest.Open) { backendtest.Run(t, open, backendtest.Float32) })
@@ -59,12 +70,17 @@ func TestOpsAreCloseInDefaultDtype(t *testing.T) {
 // smallModel opens the embedded model on the best kernels.
 func smallModel(t *testing.T, cfg backend.Config) *cpu.Backend {
 	t.Helper()
+	return openModel(t, cfg, "../../../testdata/tiny-reasoner")
+}
+
+func openModel(t *testing.T, cfg backend.Config, path string) *cpu.Backend {
+	t.Helper()
 	b, err := cpu.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Close() })
-	loadModel(t, b, "../../../testdata/tiny-reasoner")
+	loadModel(t, b, path)
 	return b
 }
 
@@ -81,8 +97,14 @@ func loadModel(tb testing.TB, b backend.Backend, path string) {
 }
 
 func TestAStepIsOneNativeCallAndAllocatesNothing(t *testing.T) {
+	for _, path := range []string{"../../../testdata/tiny-reasoner", models + "/gpt-oss", models + "/qwen3-moe", models + "/deepseek-v3"} {
+		t.Run(filepath.Base(path), func(t *testing.T) { oneCall(t, path) })
+	}
+}
+
+func oneCall(t *testing.T, path string) {
 	cfg := backend.Config{MaxRows: 8, MaxSeqs: 2, MaxContext: 256, Pages: 16}
-	b := smallModel(t, cfg)
+	b := openModel(t, cfg, path)
 	d := backendtest.NewDriver(b, cfg, 1)
 	s := &backendtest.Sequence{}
 	if err := d.Fill(backendtest.Part{Seq: s, Tokens: []int32{5, 6, 7}, Want: 1, Sample: true}); err != nil {

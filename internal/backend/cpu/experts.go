@@ -113,9 +113,9 @@ func (r *recorder) Route(out backend.Routing, x backend.Buffer, w backend.Linear
 	t, in, l, correction := r.routing(out), r.buffer(x), r.linear(w), r.vector(s.Correction)
 	scores := r.scores(l.Out)
 	logits := r.buffer(scores)
-	fits := in.Cols == l.In && !l.gated && t.TopK == s.TopK && (correction == nil || len(correction) == l.Out) && routable(s, l.Out)
+	fits := t.TopK == s.TopK && (correction == nil || len(correction) == l.Out) && routable(s, l.Out)
 	t.experts = l.Out
-	r.add(recorded{Op: kernels.Op{Kind: kernels.LinearOp, Out: logits, X: in, Linear: l.Linear, Exact: true}, out: scores, x: x}, fits)
+	r.add(recorded{Op: kernels.Op{Kind: kernels.LinearOp, Out: logits, X: in, Linear: l.Linear, Exact: true}, out: scores, x: x}, in.Cols == l.In && !l.gated)
 	r.add(recorded{Op: kernels.Op{Kind: kernels.Route, X: logits, Routing: t.Routing, Router: kernels.Router{
 		Scoring: kernels.Scoring(s.Scoring), Normalize: s.Normalize, Groups: s.Groups, TopGroups: s.TopGroups,
 		Scale: s.Scale, Correction: correction,

@@ -23,10 +23,13 @@ func TestRanksAreExactInFloat32(t *testing.T) {
 func TestRanksAreCloseInDefaultDtype(t *testing.T) { backendtest.Ranks(t, openRanks, defaultDtype) }
 
 func TestModelsDividedAmongRanks(t *testing.T) {
-	for _, name := range []string{"llama", "qwen2", "qwen3", "llama-linear"} {
+	for _, name := range []string{
+		"llama", "qwen2", "qwen3", "llama-linear", "qwen3-moe", "gpt-oss", "gpt-oss-bf16", "gpt-oss.gguf", "deepseek-v3", "deepseek-v3-fp8",
+		"qwen3-fp8", "qwen2-awq",
+	} {
 		t.Run(name, func(t *testing.T) {
 			// A panel of packed weights is 32 rows: of tiny models the padding counts.
-			backendtest.ModelRanks(t, openRanks, "../../../testdata/models", name, 2, backendtest.ExactGoldens, 0.6)
+			backendtest.ModelRanks(t, openRanks, models, name, 2, backendtest.ExactGoldens, 0.7)
 		})
 	}
 }

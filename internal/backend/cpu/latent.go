@@ -15,13 +15,15 @@ type latents struct {
 	layers, width, rank int
 }
 
+var errOneKV = errors.New("cpu: a backend has one KV")
+
 // NewLatentKV implements backend.Backend.
 func (b *Backend) NewLatentKV(layers, width int) error {
 	if layers < 1 || width < 2 || width > kernels.MaxKey || width%2 != 0 {
 		return fmt.Errorf("cpu: latents of %d layers, %d wide; at most %d and even", layers, width, kernels.MaxKey)
 	}
 	if b.kv != nil || b.latents.layers > 0 {
-		return errors.New("cpu: a backend has one kind of KV")
+		return errOneKV
 	}
 	b.latents = latents{layers: layers, width: width}
 	return nil

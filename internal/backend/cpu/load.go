@@ -243,6 +243,9 @@ func (b *Backend) NewKV(layers, kvHeads, headDim int) error {
 	if layers < 1 || kvHeads < 1 || headDim < 1 || headDim > kernels.MaxHeadDim || headDim%16 != 0 {
 		return fmt.Errorf("cpu: KV of %d layers, %d heads of %d; a head is a multiple of 16, at most %d", layers, kvHeads, headDim, kernels.MaxHeadDim)
 	}
+	if b.kv != nil || b.latents.layers > 0 {
+		return errOneKV
+	}
 	kv, err := b.machine.NewKV(layers, b.cfg.Pages, kvHeads, headDim, headDim)
 	if err != nil {
 		return err
