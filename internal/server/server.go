@@ -46,6 +46,9 @@ type Config struct {
 	IdleTimeout    time.Duration // between two requests of a connection; 30 s
 	WriteTimeout   time.Duration // for a client to take each write; 30 s
 	KeepAlive      time.Duration // a stream is never silent for longer; 15 s
+
+	MaxResponses     int // of /v1/responses that are kept; each API key has its even share; 8192
+	MaxResponseBytes int // that these hold, about; 256 MiB
 }
 
 // MaxHeaderBytes bounds a request's header. net/http adds 4 KiB of slack.
@@ -88,6 +91,12 @@ func (c *Config) setDefaults() {
 	if c.MaxConnections == 0 {
 		c.MaxConnections = 16384
 	}
+	if c.MaxResponses == 0 {
+		c.MaxResponses = 8192
+	}
+	if c.MaxResponseBytes == 0 {
+		c.MaxResponseBytes = 256 << 20
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -108,6 +117,8 @@ type Server struct {
 	starting chan struct{} // holds a value for each request between body and engine
 	handler  http.Handler
 
+	responses *responseStore
+
 	mu     sync.Mutex
 	fronts []*http.Server
 	closed bool
@@ -122,6 +133,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, log: cfg.Logger, gate: newGate(cfg.MaxRequests)}
 	s.starting = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	s.keys = hashKeys(cfg.APIKeys)
+	s.responses = newResponseStore(cfg.MaxResponses, cfg.MaxResponseBytes, len(cfg.APIKeys))
 	s.hosts = hostSet(cfg.AllowedHosts)
 	if len(cfg.Models) > 0 {
 		if err := s.Open(cfg.Models...); err != nil {
