@@ -18,6 +18,7 @@ func (e *Engine) Caps() llm.Caps {
 		o := m.Caps()
 		c.IDs, c.Text, c.Chat = c.IDs && o.IDs, c.Text && o.Text, c.Chat && o.Chat
 		c.Guides, c.Logprobs = c.Guides && o.Guides, c.Logprobs && o.Logprobs
+		c.PromptLogprobs, c.OutputIDs = c.PromptLogprobs && o.PromptLogprobs, c.OutputIDs && o.OutputIDs
 		c.MaxContext = min(c.MaxContext, o.MaxContext)
 	}
 	return c

@@ -28,6 +28,9 @@ func (e *Engine) check(req *llm.Request) (limit int, err error) {
 	if err := checkSampling(&req.Sampling, e.info.Vocab); err != nil {
 		return 0, err
 	}
+	if n := req.PromptLogprobs; n != nil && (*n < 0 || *n > maxTopLogprobs) {
+		return 0, llm.Errorf(llm.Invalid, "prompt_logprobs", "prompt_logprobs is %d, out of range.", *n)
+	}
 	return e.limit(len(p.IDs), req.Sampling.MaxTokens)
 }
 

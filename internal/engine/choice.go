@@ -23,6 +23,7 @@ type request struct {
 	accepted time.Time
 	open     int // choices that have not ended
 	choices  []choice
+	scores   *scores // of the prompt's tokens; nil: nobody asked
 }
 
 // choice is one of a request's answers.
@@ -45,8 +46,11 @@ func newRequest(e *Engine, req *llm.Request, limit int) (r *request, err error) 
 	}()
 	r = &request{prompt: slices.Clone(req.Prompt.IDs), priority: req.Priority, limit: limit, open: req.N,
 		scope: []string{e.cfg.Model, req.Tenant, req.Salt}, accepted: time.Now(), choices: make([]choice, req.N)}
-	if e.cfg.NoPrefixCache {
+	if e.cfg.NoPrefixCache || req.PromptLogprobs != nil {
 		r.scope = append(r.scope, strconv.FormatUint(e.serial.Add(1), 10))
+	}
+	if req.PromptLogprobs != nil {
+		r.scores = newScores(len(r.prompt), *req.PromptLogprobs)
 	}
 	r.stream = newStream(req.N, func(kind messageKind, choice int) {
 		e.inbox.post(message{kind: kind, req: r, choice: choice})

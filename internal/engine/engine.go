@@ -70,7 +70,7 @@ func New(cfg Config, be backend.Backend) (*Engine, error) {
 
 // newScheduler is empty and goes on with the counters of the one before.
 func (e *Engine) newScheduler() *sched.Scheduler {
-	c := sched.Config{Pages: e.cfg.Backend.Pages, PageTokens: backend.PageTokens, Slots: e.cfg.Backend.MaxSeqs,
+	c := sched.Config{Pages: e.cfg.Backend.Pages, PageTokens: backend.PageTokens, Slots: e.cfg.Backend.MaxSeqs, Logits: e.cfg.Backend.LogitRows(),
 		MaxPreemptions: e.cfg.MaxPreemptions}
 	if t := e.cfg.tweak.poison; t > 0 {
 		c.Pages, c.Scrub = t, kv.Page(t)
@@ -87,7 +87,7 @@ func (e *Engine) newScheduler() *sched.Scheduler {
 
 // Caps: prompts of ids only; the pipeline encodes.
 func (e *Engine) Caps() llm.Caps {
-	return llm.Caps{IDs: true, Guides: true, Logprobs: true, MaxContext: e.maxContext()}
+	return llm.Caps{IDs: true, Guides: true, Logprobs: true, PromptLogprobs: true, OutputIDs: true, MaxContext: e.maxContext()}
 }
 
 // maxContext is what one sequence can reach, by the model and by the KV pages.

@@ -114,7 +114,7 @@ func (e *Engine) enqueue(r *request) {
 	for i := range r.choices {
 		guided[i] = r.choices[i].guide != nil
 	}
-	g, err := e.sched.Add(sched.Request{Prompt: r.prompt, N: len(r.choices), Limit: r.limit, Priority: r.priority, Guided: guided, Scope: r.scope})
+	g, err := e.sched.Add(sched.Request{Prompt: r.prompt, N: len(r.choices), Limit: r.limit, Priority: r.priority, Guided: guided, Scope: r.scope, Score: r.scores != nil})
 	for i := range r.choices {
 		c := &r.choices[i]
 		if err != nil { // Submit has checked it; an engine with poison has a page less
@@ -155,7 +155,7 @@ func (e *Engine) startSteps() {
 
 // load fills a step: the plan, the slots it binds anew, and its guides.
 func (e *Engine) load(s *runner.Step, p *sched.Plan) {
-	s.Plan, s.Binds, s.Guides = p, s.Binds[:0], s.Guides[:0]
+	s.Plan, s.Binds, s.Guides, s.Likely = p, s.Binds[:0], s.Guides[:0], nil
 	guided := false
 	for i := range p.Items {
 		it := &p.Items[i]
@@ -167,6 +167,12 @@ func (e *Engine) load(s *runner.Step, p *sched.Plan) {
 		if !c.req.begun {
 			c.req.begun = true
 			c.req.stream.setCached(it.Seq.Group().Cached)
+		}
+		if len(it.Score) > 0 {
+			if s.Likely == nil {
+				s.Likely = make([]int, len(p.Items))
+			}
+			s.Likely[i] = c.req.scores.likely
 		}
 		guided = guided || it.Guided && it.Logits > 0
 		s.Guides = append(s.Guides, c.guide)
@@ -208,7 +214,10 @@ func (e *Engine) landed(s *runner.Step) {
 	for i := range s.Plan.Items {
 		it := &s.Plan.Items[i]
 		c := it.Seq.Owner.(*choice)
-		if it.Logits == 0 || c.ended {
+		if c.ended {
+			continue
+		}
+		if c.req.scores != nil && !e.scored(c, it.Start, &s.Rows[i]) || it.Logits == 0 {
 			continue
 		}
 		e.sampled(c, s.Results[i].Tokens, &s.Rows[i])
@@ -222,6 +231,21 @@ func (e *Engine) logFault(s *runner.Step) {
 		args = append(args, "stack", string(p.Stack))
 	}
 	e.cfg.Log.Error("a step failed; its requests end", args...)
+}
+
+// scored hands on what a row says of its request's prompt, and reports whether
+// the choice goes on.
+func (e *Engine) scored(c *choice, start int, row *runner.Row) bool {
+	if row.Err != nil {
+		e.fail(c, row.Err)
+		return false
+	}
+	if start < len(c.req.prompt) {
+		if all := c.req.scores.add(start, row.Prompt); all != nil {
+			c.req.stream.score(c.index, all)
+		}
+	}
+	return true
 }
 
 // sampled handles what one row gave.

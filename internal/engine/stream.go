@@ -123,6 +123,17 @@ func (s *stream) push(choice int, ids []int32, logprobs []llm.Logprobs) {
 	s.signal()
 }
 
+// score appends the log-probabilities of the prompt's tokens.
+func (s *stream) score(choice int, tokens []llm.PromptLogprob) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.states[choice].finished {
+		return
+	}
+	s.fill.deltas = append(s.fill.deltas, llm.Delta{Choice: choice, Prompt: tokens})
+	s.signal()
+}
+
 // finish ends a choice, once; later calls do nothing.
 func (s *stream) finish(choice int, f llm.Finish) {
 	s.mu.Lock()

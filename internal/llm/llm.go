@@ -83,6 +83,10 @@ type Request struct {
 	Salt     string // cache_salt: narrows the scope further
 	Priority int    // lower runs first; 0 by default
 
+	// PromptLogprobs asks for the log-probabilities of the prompt's tokens and of
+	// this many of the likeliest in the place of each; nil: not asked for.
+	PromptLogprobs *int
+
 	// Guide builds the per-token control of one choice; nil: nothing to control.
 	Guide func(choice int) Guide
 }
@@ -161,6 +165,12 @@ type Logprobs struct {
 	Top []TokenLogprob // likeliest first
 }
 
+// PromptLogprob is one token of a prompt after those before it.
+type PromptLogprob struct {
+	Logprobs
+	Rank int // of the token among all, the likeliest being 1
+}
+
 // Delta is what one step added to one choice. A local engine fills IDs, a
 // remote one IDs or Text. The token that ended the choice (EOS, a stop id) is
 // in IDs too; Finish is set on the last delta of a choice and on no other.
@@ -171,7 +181,10 @@ type Delta struct {
 	Tokens   int        // how many tokens Text is; 0: the engine does not say
 	Logprobs []Logprobs // one per id, or per token of Text, when asked for
 	Channel  Channel
-	Finish   *Finish
+	// Prompt are the prompt's tokens from the second one on, if they were asked
+	// for: not nil once a request, before any choice's first token.
+	Prompt []PromptLogprob
+	Finish *Finish
 }
 
 // Stream is an accepted request's output. Law: every choice ends with exactly
@@ -194,7 +207,9 @@ type Caps struct {
 	IDs, Text, Chat bool // prompt forms taken
 	Guides          bool
 	Logprobs        bool
-	MaxContext      int // prompt and output tokens of one sequence
+	PromptLogprobs  bool
+	OutputIDs       bool // deltas have ids
+	MaxContext      int  // prompt and output tokens of one sequence
 }
 
 // Stats is a snapshot of an engine for /metrics and /readyz. Counters grow.

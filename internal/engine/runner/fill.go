@@ -10,17 +10,18 @@ import (
 // fill writes the plan into the device's batch. The batch's slices have fixed
 // capacity: a plan that does not fit is an error, never a reallocation.
 func fill(b *backend.Batch, p *sched.Plan) error {
-	rows, pages, logits := 0, 0, 0
+	rows, pages, logits, scored := 0, 0, 0, 0
 	for i := range p.Items {
 		rows += p.Items[i].Count
 		pages += len(p.Items[i].Tables[0])
 		if p.Items[i].Logits > 0 {
 			logits++
 		}
+		scored += len(p.Items[i].Score)
 	}
-	if rows > cap(b.Token) || pages > cap(b.Pages) || len(p.Items) > cap(b.Seqs) || logits > cap(b.Samples) {
-		return fmt.Errorf("runner: %d rows, %d pages, %d sequences, %d samples do not fit the batch (%d, %d, %d, %d)",
-			rows, pages, len(p.Items), logits, cap(b.Token), cap(b.Pages), cap(b.Seqs), cap(b.Samples))
+	if rows > cap(b.Token) || pages > cap(b.Pages) || len(p.Items) > cap(b.Seqs) || logits > cap(b.Samples) || logits+scored > cap(b.LogitRows) {
+		return fmt.Errorf("runner: %d rows, %d pages, %d sequences, %d samples, %d logits do not fit the batch (%d, %d, %d, %d, %d)",
+			rows, pages, len(p.Items), logits, logits+scored, cap(b.Token), cap(b.Pages), cap(b.Seqs), cap(b.Samples), cap(b.LogitRows))
 	}
 	b.Rows = rows
 	b.Token, b.Pos, b.Seq = b.Token[:0], b.Pos[:0], b.Seq[:0]
@@ -48,6 +49,9 @@ func fillItem(b *backend.Batch, it *sched.Item, seq int32) {
 	b.Seqs = append(b.Seqs, backend.Seq{Slot: int32(it.Slot), First: first, Count: int32(it.Count), Length: length, Table: int32(len(b.Pages))})
 	for _, page := range it.Tables[0] {
 		b.Pages = append(b.Pages, int32(page))
+	}
+	for k := range it.Score {
+		b.LogitRows = append(b.LogitRows, first+int32(k))
 	}
 	if it.Logits > 0 {
 		b.Samples = append(b.Samples, backend.Sample{Slot: int32(it.Slot), Logits: int32(len(b.LogitRows)), Pos: length})

@@ -29,6 +29,7 @@ type Step struct {
 	Plan   *sched.Plan
 	Binds  []Bind
 	Guides []llm.Guide // per item; nil: no guide
+	Likely []int       // per item: how many of the likeliest go with each scored token; nil: none is scored
 
 	Results []sched.Result // per item
 	Rows    []Row          // per item
@@ -36,13 +37,15 @@ type Step struct {
 	Err     error // the whole step failed; Results and Rows say nothing
 
 	tokens []int32
+	logits []float32 // a row of them
 }
 
 // Row is what is known of an item's sampled token beside its id.
 type Row struct {
 	Logprob float32
 	Top     []llm.TokenLogprob
-	Err     error // this row failed alone: no token
+	Prompt  []llm.PromptLogprob // of the item's Score
+	Err     error               // this row failed alone: no token
 }
 
 // PanicError is a panic in a step. Its text leaves the stack to the log.
@@ -128,6 +131,9 @@ func (r *Runner) step(s *Step) (err error) {
 	}
 	if err := r.be.Sync(); err != nil {
 		return fmt.Errorf("runner: sync: %w", err)
+	}
+	if err := r.score(s); err != nil {
+		return fmt.Errorf("runner: logits of a prompt: %w", err)
 	}
 	return s.collect(b)
 }

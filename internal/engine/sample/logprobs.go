@@ -17,13 +17,39 @@ func (s *Sampler) logprobs(out *backend.Sampled, logits []float32, n int) {
 	}
 	norm := logNorm(logits, top)
 	out.Logprob = logprob(logits[out.Token], top, norm)
+	out.Top = likeliest(out.Top, logits, n, top, norm)
+}
+
+// Score is a token under logits that it was not sampled from, with the n
+// likeliest. Of tokens as likely as this one none counts in its rank.
+func Score(logits []float32, id int32, n int) (llm.PromptLogprob, error) {
+	if hasNaN(logits) {
+		return llm.PromptLogprob{}, ErrNaN
+	}
+	top, v, rank := logits[0], logits[id], 1
+	for _, w := range logits {
+		if w > v {
+			rank++
+		}
+		top = max(top, w)
+	}
+	norm := logNorm(logits, top)
+	p := llm.PromptLogprob{Rank: rank}
+	p.TokenLogprob = llm.TokenLogprob{ID: id, Logprob: logprob(v, top, norm)}
+	p.Top = likeliest(nil, logits, n, top, norm)
+	return p, nil
+}
+
+// likeliest appends to dst the n likeliest tokens.
+func likeliest(dst []llm.TokenLogprob, logits []float32, n int, top float32, norm float64) []llm.TokenLogprob {
 	if n = min(n, len(logits)); n <= 0 {
-		return
+		return dst
 	}
-	out.Top = topN(slices.Grow(out.Top, n), logits, n)
-	for i := range out.Top {
-		out.Top[i].Logprob = logprob(out.Top[i].Logprob, top, norm)
+	dst = topN(slices.Grow(dst, n), logits, n)
+	for i := range dst {
+		dst[i].Logprob = logprob(dst[i].Logprob, top, norm)
 	}
+	return dst
 }
 
 // logNorm is log(sum(exp(v-top))).

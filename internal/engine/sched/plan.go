@@ -33,7 +33,8 @@ type Item struct {
 	Draft        int         // how many of Count are guesses
 	Tokens       []int32     // Count ids; negative: the last token sampled in slot ^id, not yet known here
 	Tables       [][]kv.Page // a page table per KV group, covering Start+Count tokens
-	Logits       int         // rows whose logits are wanted, counted from the end: 0 for a middle chunk
+	Logits       int         // rows whose logits are sampled, counted from the end: 0 for a middle chunk
+	Score        []int32     // prompt tokens to be scored: the k-th by the logits of the item's k-th row
 	Guided       bool        // the row is sampled under its guide's mask
 	Fresh        bool        // the slot was given to this sequence in this plan
 }
@@ -68,6 +69,9 @@ func (p *Plan) add(q *Seq, n, pages int) {
 	it := Item{Seq: q, Slot: q.slot, Start: q.planned, Count: n, Guided: q.guided, Fresh: q.fresh,
 		Tokens: p.tokens[start:len(p.tokens):len(p.tokens)],
 		Tables: p.tables[table : table+1 : table+1],
+	}
+	if last := min(q.planned+n, q.promptLen-1); q.group.scored && q.planned < last {
+		it.Score = q.tokens[q.planned+1 : last+1 : last+1]
 	}
 	q.planned += n
 	q.fresh = false

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/reasond/reasond/internal/engine/kv"
@@ -27,6 +28,7 @@ type world struct {
 	groups []*Group
 	flight []*Plan // not run yet: devices run them in order
 	known  map[*Seq][]int32
+	scored map[*Group]int // prompt tokens whose rows have landed, without the first
 }
 
 // run executes a plan and returns what each item would sample.
@@ -95,6 +97,14 @@ func (w *world) apply(t *rapid.T) {
 	w.s.Apply(results)
 	for _, it := range p.Items {
 		q := it.Seq
+		if g := q.Group(); g.scored && !q.Done() {
+			if it.Start <= w.scored[g] {
+				w.scored[g] = max(w.scored[g], it.Start+len(it.Score))
+			}
+			if it.Logits > 0 && w.scored[g] != q.promptLen-1 {
+				t.Fatalf("a token is sampled when %d of %d are scored", w.scored[g], q.promptLen-1)
+			}
+		}
 		if !q.Done() && !slices.Equal(q.Tokens(), w.known[q]) {
 			t.Fatalf("tokens %v, want %v", q.Tokens(), w.known[q])
 		}
@@ -113,7 +123,7 @@ func (w *world) plan(t *rapid.T, b Budget) {
 		}
 		return
 	}
-	rows, prefill := 0, 0
+	rows, prefill, logits := 0, 0, 0
 	planned := map[*Seq]bool{}
 	for _, it := range p.Items {
 		if planned[it.Seq] || len(it.Tokens) != it.Count || it.Count < 1 || it.Logits > it.Count {
@@ -121,12 +131,21 @@ func (w *world) plan(t *rapid.T, b Budget) {
 		}
 		planned[it.Seq] = true
 		rows += it.Count
+		logits += it.Logits + len(it.Score)
+		for k, id := range it.Score {
+			if id != it.Seq.tokens[it.Start+k+1] || it.Start+k+1 >= it.Seq.promptLen {
+				t.Fatalf("row %d of %+v scores %d", k, it, id)
+			}
+		}
 		if it.Start+it.Count <= it.Seq.prefillEnd {
 			prefill += it.Count
 		}
 	}
 	if rows > b.Tokens || prefill > b.PrefillTokens {
 		t.Fatalf("%d rows, %d of prompts, in the budget %+v", rows, prefill, b)
+	}
+	if w.cfg.Logits > 0 && logits > w.cfg.Logits {
+		t.Fatalf("%d rows with logits of %d", logits, w.cfg.Logits)
 	}
 	for _, q := range before {
 		if b.Tokens >= 200 && q.Running() && !q.prefilling() && !planned[q] && q.uncomputed() > 0 {
@@ -162,7 +181,10 @@ func TestRandomHistories(t *testing.T) {
 		if scrub {
 			cfg.Scrub = kv.Page(cfg.Pages)
 		}
-		w := &world{s: New(cfg), cfg: cfg, last: map[int]int32{}, known: map[*Seq][]int32{}}
+		if rapid.Bool().Draw(t, "few logits") {
+			cfg.Logits = cfg.Slots + rapid.IntRange(0, 3).Draw(t, "logits")
+		}
+		w := &world{s: New(cfg), cfg: cfg, last: map[int]int32{}, known: map[*Seq][]int32{}, scored: map[*Group]int{}}
 		for range cfg.Pages + 1 {
 			w.pages = append(w.pages, []int32{-7, -77, -777, -7777})
 		}
@@ -179,6 +201,9 @@ func TestRandomHistories(t *testing.T) {
 				r := Request{N: rapid.SampledFrom([]int{1, 1, 1, 2, 4}).Draw(t, "n"), Priority: rapid.IntRange(0, 1).Draw(t, "prio"),
 					Prompt: texts[rapid.IntRange(0, 1).Draw(t, "text")][:n], Scope: []string{"s"}}
 				r.Limit = min(n+rapid.IntRange(1, 30).Draw(t, "max"), cfg.Pages*cfg.PageTokens)
+				if r.Score = rapid.IntRange(0, 3).Draw(t, "score") == 0; r.Score {
+					r.Scope = []string{"own", strconv.Itoa(len(w.groups))}
+				}
 				r.Guided = make([]bool, r.N)
 				r.Guided[0] = rapid.Bool().Draw(t, "guided")
 				if r.Limit <= n {

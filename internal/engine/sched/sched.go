@@ -40,6 +40,7 @@ type Config struct {
 	Pages      int // KV pages
 	PageTokens int // tokens of one
 	Slots      int // sequences that run at once
+	Logits     int // rows of a step whose logits can be had, at least Slots; 0: all
 
 	// MaxPreemptions is how often a sequence may lose its pages; admitted again
 	// after that, all the pages it can ever need are set aside for it.
@@ -123,7 +124,7 @@ func (s *Scheduler) Add(r Request) (*Group, error) {
 	if !s.Fits(r.Limit) {
 		return nil, ErrTooLong
 	}
-	g := &Group{Seqs: make([]*Seq, r.N)}
+	g := &Group{Seqs: make([]*Seq, r.N), scored: r.Score}
 	chain := kv.NewChain(r.Scope...)
 	for i := range g.Seqs {
 		q := &Seq{Choice: i, group: g, priority: r.Priority, order: s.arrived, limit: r.Limit, slot: -1,

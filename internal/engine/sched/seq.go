@@ -10,6 +10,7 @@ type Request struct {
 	Priority int      // lower runs first
 	Guided   []bool   // per sequence; nil: none
 	Scope    []string // prefixes are shared where all parts are equal
+	Score    bool     // the prompt's tokens are to be scored; its Scope must be its own
 }
 
 // Group is the sequences of one request. The first to run computes the prompt,
@@ -19,6 +20,7 @@ type Group struct {
 	Cached int // prompt tokens found in the prefix cache when the first was admitted
 
 	begun  bool     // a member has been admitted
+	scored bool     // Request.Score
 	prompt kv.Table // the computed prompt, held for the members that still wait
 }
 
@@ -101,6 +103,9 @@ func (q *Seq) prefilling() bool { return q.planned < q.prefillEnd }
 // unfilled is how many of the tokens known at admission are not planned: their
 // pages are there.
 func (q *Seq) unfilled() int { return min(q.uncomputed(), q.prefillEnd-q.planned) }
+
+// scoring says that rows which score the prompt are still to be planned.
+func (q *Seq) scoring() bool { return q.group.scored && q.planned < q.promptLen-1 }
 
 // before is the order of service: priority, then arrival.
 func (q *Seq) before(r *Seq) bool {
