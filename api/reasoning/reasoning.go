@@ -90,10 +90,11 @@ type Stage uint8
 const (
 	Undecided   Stage = iota // a thought may open, or the answer begin; or a frame's header is not over
 	InReasoning              // reasoning, or the marker that ends it
-	InAnswer                 // content, or a tool call
+	InAnswer                 // content; where its format does not tell them apart, or a tool call
+	InCall                   // a tool call in a frame of its own
 )
 
-func (s Stage) String() string { return [...]string{"undecided", "reasoning", "answer"}[s] }
+func (s Stage) String() string { return [...]string{"undecided", "reasoning", "answer", "call"}[s] }
 
 // Stager is a Parser that knows its stage. What is held back counts as the
 // beginning of a marker that does not come: the stage is that of its text.

@@ -9,7 +9,11 @@ package guide
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"math"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/reasond/reasond/api/reasoning"
@@ -78,30 +82,46 @@ const (
 	Length  Stop = "length" // of max_tokens only what is reserved was left
 )
 
-// whitespaceTokens is how many tokens of white space right behind a thought are
-// outside of the answer's grammar.
+// whitespaceTokens is how many tokens of white space before the answer are
+// outside of its grammar.
 const whitespaceTokens = 4
 
-// Guide is an llm.Guide. CloseThought and Stop may be called from any goroutine.
+// Guide is an llm.Guide. CloseThought, Stop and Spaced may be called from any
+// goroutine; Close too, also while another call runs.
 type Guide struct {
-	c     Config
-	masks *masks
-	loops loops
+	c      Config
+	masks  *masks
+	loops  loops
+	spaced bool // white space before the answer is outside of its grammar
 
-	stage   reasoning.Stage
-	tail    []byte // the thought's last bytes, as long as a marker
-	total   int    // tokens of the choice
-	thought int    // tokens of thought
-	opened  bool   // there is, or was, a thought
-	spaces  int    // tokens of white space behind the thought
-	started bool   // the answer's grammar has taken a token
-	ended   bool   // … and nothing may follow
-	closing bool   // the close is forced
-	half    bool   // the model wrote the first token of a close that has more
+	stage    reasoning.Stage
+	segments []reasoning.Segment
+	tail     []byte  // the thought's last bytes, as long as a marker
+	recent   []int32 // the thought's last tokens
+	total    int     // tokens of the choice
+	thought  int     // tokens of thought
+	opened   bool    // there is, or was, a thought
+	spaces   int     // tokens of white space before the answer
+	started  bool    // the answer's grammar has taken a token
+	ended    bool    // … and nothing may follow
+	said     bool    // the answer has text, or a call
+	marker   int     // forced tokens of a marker that are still to come
+	closing  bool    // the thought's end was forced
+	begun    marked  // a marker of several tokens that the model has begun
 
-	now  atomic.Bool
-	stop atomic.Pointer[Stop]
+	now    atomic.Bool
+	closed atomic.Bool
+	stop   atomic.Pointer[Stop]
 }
+
+// marked is a marker.
+type marked uint8
+
+const (
+	none marked = iota
+	opens
+	closes
+)
 
 // New makes the guide of one choice. Shared is what the guides of a model share.
 func New(c Config, shared *Shared) *Guide {
@@ -110,7 +130,15 @@ func New(c Config, shared *Shared) *Guide {
 		g.stage = c.Parser.Stage()
 	}
 	g.opened = g.stage == reasoning.InReasoning
+	g.spaced = c.Answer != nil && (g.opened || c.Thoughts) && !g.beginsBlank()
 	return g
+}
+
+// beginsBlank reports whether a text of the answer's grammar may begin with
+// white space, which then is never outside of it.
+func (g *Guide) beginsBlank() bool {
+	dst := make([]uint32, (g.c.Vocab.Size()+31)/32)
+	return g.c.Answer.Mask(dst) == nil && g.masks.leading.meets(dst)
 }
 
 // CloseThought ends an open thought with the next token.
@@ -124,8 +152,14 @@ func (g *Guide) Stop() Stop {
 	return ""
 }
 
-// Close frees the matchers. Calls that come later restrict nothing.
+// Spaced reports whether white space before the answer is outside of its
+// grammar, and so no part of the answer.
+func (g *Guide) Spaced() bool { return g.spaced }
+
+// Close frees the matchers. The choice is over: what other calls say from now on
+// does not count.
 func (g *Guide) Close() {
+	g.closed.Store(true)
 	for _, m := range []Matcher{g.c.Thought, g.c.Answer} {
 		if m != nil {
 			m.Close()
@@ -138,81 +172,109 @@ func (g *Guide) Accept(ids []int32) llm.Directive {
 	before := g.stage
 	for i, id := range ids {
 		if err := g.token(id); err != nil {
-			return llm.Directive{End: llm.FinishError, Err: fmt.Errorf("guide: token %d of %d: %w", i, len(ids), err)}
+			return g.fail(fmt.Errorf("guide: token %d of %d: %w", i, len(ids), err))
 		}
+	}
+	if g.ended { // what else the parameters might wait for, nothing may come
+		return llm.Directive{End: llm.FinishStop}
 	}
 	d := llm.Directive{Sampling: g.sampling(before)}
 	if d.Force = g.force(); d.Force == nil {
 		forced, err := g.jump()
 		if err != nil {
-			return llm.Directive{End: llm.FinishError, Err: fmt.Errorf("guide: %w", err)}
+			return g.fail(fmt.Errorf("guide: %w", err))
 		}
 		d.Force = forced
 	}
 	return d
 }
 
+// fail ends the choice, unless it is over and its matchers are closed.
+func (g *Guide) fail(err error) llm.Directive {
+	if g.closed.Load() {
+		return llm.Directive{}
+	}
+	return llm.Directive{End: llm.FinishError, Err: err}
+}
+
 // token follows one token through parser and grammars.
 func (g *Guide) token(id int32) error {
 	g.total++
 	text := g.c.Vocab.Bytes(id)
-	before := g.stage
+	before, content := g.stage, string(text)
 	if g.c.Parser != nil {
-		g.c.Parser.Feed(nil, string(text))
-		g.stage = g.c.Parser.Stage()
+		g.segments = g.c.Parser.Feed(g.segments[:0], content)
+		g.stage, content = g.c.Parser.Stage(), contentOf(g.segments)
+	}
+	g.said = g.said || g.stage == reasoning.InCall || strings.TrimSpace(content) != "" && !g.c.Vocab.IsControl(id)
+	marker := g.marker > 0
+	if marker {
+		g.marker--
 	}
 	switch {
 	case g.stage == reasoning.InReasoning:
-		return g.inThought(id, text, before)
+		return g.inThought(id, text, before, marker)
 	case before == reasoning.InReasoning:
-		g.closed()
-		return nil
-	case g.stage == reasoning.InAnswer:
+		g.settle(Natural)
+		g.closing, g.spaces, g.tail, g.recent = false, 0, g.tail[:0], g.recent[:0]
+	case marker:
+	case g.stage == reasoning.InAnswer && (before == reasoning.InAnswer || content != ""):
 		return g.inAnswer(id, text)
-	case !g.masks.framed && !blank(text) && !(len(g.c.Open) == 1 && id == g.c.Open[0]):
-		return g.inAnswer(id, text) // it may yet become a marker: the mask has let it pass as the grammar's
+	case g.stage == reasoning.Undecided && !g.masks.framed:
+		return g.inAnswer(id, text) // the mask lets pass what is the grammar's, or begins a thought
 	}
 	return nil
 }
 
-func (g *Guide) inThought(id int32, text []byte, before reasoning.Stage) error {
-	g.opened = true
-	if g.tail = append(g.tail, text...); len(g.tail) > maxMarker {
-		g.tail = append(g.tail[:0], g.tail[len(g.tail)-maxMarker:]...)
+// contentOf is the text of the answer in segments.
+func contentOf(all []reasoning.Segment) (text string) {
+	for _, s := range all {
+		if s.Kind == reasoning.Content && s.Start < s.End {
+			text += s.Text
+		}
 	}
+	return text
+}
+
+func (g *Guide) inThought(id int32, text []byte, before reasoning.Stage, marker bool) error {
+	g.opened = true
 	if before != reasoning.InReasoning {
 		return nil // the marker
 	}
+	g.tail = last(append(g.tail, text...), maxMarker)
+	g.recent = last(append(g.recent, id), maxMarker)
 	g.thought++
 	if g.c.Budget.Loops {
 		g.loops.add(id)
 	}
-	switch {
-	case g.c.Thought == nil || g.closing:
-	case len(g.c.End) > 1 && id == g.c.End[0]:
-		g.half = true // the model ends its thought: the marker's rest follows
-	default:
-		if taken, _, _, err := g.c.Thought.Take([]int32{id}); err != nil || taken == 0 {
-			return grammarLost(err)
-		}
+	if g.c.Thought == nil || marker {
+		return nil
 	}
-	return nil
+	taken, _, _, err := g.c.Thought.Take([]int32{id})
+	if err == nil && taken == 0 && len(g.c.End) > 1 && id == g.c.End[0] {
+		g.begun = closes
+		return nil
+	}
+	return fitted(taken, err)
 }
 
-func grammarLost(err error) error {
-	if err == nil {
-		err = fmt.Errorf("it is not of the grammar")
+// last is what s ends with, at most n.
+func last[T any](s []T, n int) []T {
+	if over := len(s) - n; over > 0 {
+		s = append(s[:0], s[over:]...)
 	}
-	return err
+	return s
 }
 
 // maxMarker is longer than any marker that ends a thought.
 const maxMarker = 64
 
-// closed: the token just taken ended the thought.
-func (g *Guide) closed() {
-	g.settle(Natural)
-	g.closing, g.half, g.spaces, g.tail = false, false, 0, g.tail[:0]
+// fitted is the error of a token that a grammar does not take.
+func fitted(taken int, err error) error {
+	if err == nil && taken == 0 {
+		err = errors.New("it is not of the grammar")
+	}
+	return err
 }
 
 // settle notes why the thought ended; of several reasons the first counts.
@@ -223,52 +285,78 @@ func (g *Guide) inAnswer(id int32, text []byte) error {
 	if g.c.Answer == nil || g.ended {
 		return nil
 	}
-	if g.outside(text) {
+	if g.outside() && blank(text) {
 		g.spaces++
 		return nil
 	}
-	g.started = true
 	taken, stopped, _, err := g.c.Answer.Take([]int32{id})
-	if err != nil || taken == 0 {
-		return grammarLost(err)
+	if err == nil && taken == 0 && g.opensThought(id) {
+		g.begun = opens
+		return nil
 	}
-	g.ended = stopped
-	return nil
+	g.started, g.ended = true, stopped
+	return fitted(taken, err)
 }
 
-// outside: white space between thought and answer is not the grammar's.
-func (g *Guide) outside(text []byte) bool {
-	return g.opened && !g.started && g.spaces < whitespaceTokens && blank(text)
+// outside: white space before the answer may still come.
+func (g *Guide) outside() bool { return g.spaced && !g.started && g.spaces < whitespaceTokens }
+
+// opensThought: the token begins a marker that opens a thought, and may.
+func (g *Guide) opensThought(id int32) bool {
+	return g.mayOpen() && len(g.c.Open) > 1 && id == g.c.Open[0]
 }
 
-func blank(text []byte) bool { return len(text) > 0 && len(bytes.TrimSpace(text)) == 0 }
+// mayOpen: a thought may open.
+func (g *Guide) mayOpen() bool {
+	return g.stage == reasoning.Undecided && g.c.Thoughts && !g.opened && !g.started && len(g.c.Open) > 0
+}
+
+// Space is what counts as white space before an answer.
+const Space = " \t\r\n"
+
+func blank(text []byte) bool { return len(text) > 0 && len(bytes.TrimLeft(text, Space)) == 0 }
 
 // sampling is the parameters of a phase that has just begun.
 func (g *Guide) sampling(before reasoning.Stage) *llm.SamplingParams {
 	switch {
 	case g.stage == before:
 		return nil
-	case g.stage == reasoning.InAnswer:
+	case g.stage == reasoning.InAnswer, g.stage == reasoning.InCall:
 		return g.c.AnswerSampling
 	}
 	return g.c.ThoughtSampling
 }
 
-// force is the thought's end where it has to end now.
+// force is a marker that has to come now: the rest of one that the model has
+// begun where a grammar stood beside it, or the thought's end.
 func (g *Guide) force() []int32 {
-	if g.stage != reasoning.InReasoning || g.closing || len(g.c.End) == 0 {
+	var ids []int32
+	switch {
+	case g.begun == opens:
+		ids = g.c.Open[1:]
+	case g.stage != reasoning.InReasoning || g.closing || len(g.c.End) == 0:
 		return nil
-	}
-	if g.half {
+	default:
+		if s := g.due(); s != "" {
+			g.settle(s)
+		} else if g.begun != closes {
+			return nil
+		}
 		g.closing = true
-		return g.c.End[1:]
+		ids = g.rest()
 	}
-	s := g.due()
-	if s == "" {
-		return nil
+	g.begun, g.marker = none, len(ids)
+	return ids
+}
+
+// rest is what is left of the thought's end, of which the model may have written
+// a part.
+func (g *Guide) rest() []int32 {
+	for n := min(len(g.c.End)-1, len(g.recent)); n > 0; n-- {
+		if slices.Equal(g.recent[len(g.recent)-n:], g.c.End[:n]) {
+			return g.c.End[n:]
+		}
 	}
-	g.settle(s)
-	g.closing = true
 	return g.c.End
 }
 
@@ -282,12 +370,20 @@ func (g *Guide) due() Stop {
 		return Spent
 	case b.Limited && g.thought >= b.Tokens-b.Grace && endsSentence(g.tail):
 		return Spent
-	case b.Reserve > 0 && g.c.MaxTokens > 0 && g.total+len(g.c.End)+b.Reserve >= g.c.MaxTokens:
+	case g.reserved() <= 0:
 		return Length
 	case b.Loops && g.loops.found:
 		return Loop
 	}
 	return ""
+}
+
+// reserved is how many tokens the thought may still have for what is reserved.
+func (g *Guide) reserved() int {
+	if g.c.Budget.Reserve == 0 || g.c.MaxTokens == 0 {
+		return math.MaxInt
+	}
+	return g.c.MaxTokens - g.total - len(g.c.End) - g.c.Budget.Reserve
 }
 
 // endsSentence reports whether text ends a sentence or a line.
@@ -304,93 +400,137 @@ func endsSentence(text []byte) bool {
 	return false
 }
 
-// jump is what the grammar leaves no choice about. The rest of a marker that
-// the model began where a grammar stood beside it is forced too.
+// jump is what a grammar leaves no choice about; in a thought no more than it
+// may still have.
 func (g *Guide) jump() ([]int32, error) {
 	switch {
-	case g.stage == reasoning.InAnswer && g.c.Answer != nil && !g.ended && (g.started || !g.opened):
+	case g.stage == reasoning.InAnswer && g.c.Answer != nil && !g.outside():
 		return g.c.Answer.Forced()
 	case g.stage == reasoning.InReasoning && g.c.Thought != nil && !g.closing:
-		return g.c.Thought.Forced()
+		ids, err := g.c.Thought.Forced()
+		room := g.reserved()
+		if g.c.Budget.Limited {
+			room = min(room, g.c.Budget.Tokens-g.thought)
+		}
+		return ids[:min(len(ids), room)], err
 	}
 	return nil, nil
 }
 
-// Mask implements llm.Guide.
+// Mask implements llm.Guide. Where a matcher fails nothing may come, which ends
+// the choice with an error.
 func (g *Guide) Mask(dst []uint32) bool {
+	masked, err := g.mask(dst)
+	if err != nil {
+		clear(dst)
+		return true
+	}
+	return masked
+}
+
+func (g *Guide) mask(dst []uint32) (masked bool, err error) {
 	switch g.stage {
 	case reasoning.InReasoning:
 		return g.maskThought(dst)
 	case reasoning.InAnswer:
 		return g.maskAnswer(dst)
+	case reasoning.Undecided:
+		return g.maskUndecided(dst)
 	}
-	return g.maskUndecided(dst)
+	return false, nil
 }
 
-func (g *Guide) maskAnswer(dst []uint32) bool {
-	if g.c.Answer == nil {
+// waits: the choice must not end yet.
+func (g *Guide) waits() bool { return g.c.Answer != nil || g.c.Budget.Reserve > 0 && !g.said }
+
+// all allows every token but, where the answer is still to come, those that end
+// a text.
+func (g *Guide) all(dst []uint32) (masked bool) {
+	if !g.waits() {
 		return false
 	}
-	if g.c.Answer.Mask(dst) != nil {
-		return false // closed: the choice is over
+	fill(dst, g.c.Vocab.Size())
+	g.forbidEOS(dst)
+	return true
+}
+
+func (g *Guide) forbidEOS(dst []uint32) {
+	for _, id := range g.c.EOS {
+		forbid(dst, id)
 	}
-	if g.opened && !g.started && g.spaces < whitespaceTokens {
+}
+
+func (g *Guide) maskAnswer(dst []uint32) (masked bool, err error) {
+	if g.c.Answer == nil {
+		return g.all(dst), nil
+	}
+	err = g.c.Answer.Mask(dst)
+	if g.outside() {
 		g.masks.blank.into(dst)
 	}
-	return true
+	return true, err
 }
 
 // maskThought keeps a thought to its grammar, and where the answer has one keeps
 // the thought's end clear of it.
-func (g *Guide) maskThought(dst []uint32) bool {
-	if g.c.Thought == nil && g.c.Answer == nil && g.c.Budget.Reserve == 0 {
-		return false
-	}
+func (g *Guide) maskThought(dst []uint32) (masked bool, err error) {
 	if g.c.Thought == nil {
-		fill(dst, g.c.Vocab.Size())
+		if !g.all(dst) {
+			return false, nil
+		}
 	} else {
 		_, _, accepting, err := g.c.Thought.Take(nil)
-		if err != nil || g.c.Thought.Mask(dst) != nil {
-			return false
+		if err == nil {
+			err = g.c.Thought.Mask(dst)
+		}
+		if err != nil {
+			return true, err
 		}
 		if accepting && len(g.c.End) > 0 {
 			allow(dst, g.c.End[0])
 		}
-	}
-	for _, id := range g.c.EOS {
-		forbid(dst, id)
+		g.forbidEOS(dst)
 	}
 	for _, id := range g.masks.straddling {
-		if g.straddles(id) {
+		if g.straddles(g.c.Vocab.Bytes(id)) {
 			forbid(dst, id)
 		}
 	}
-	return true
+	return true, nil
 }
 
-// straddles: the token would end the thought and begin the answer at once.
-func (g *Guide) straddles(id int32) bool {
-	text := append(bytes.Clone(g.tail), g.c.Vocab.Bytes(id)...)
+// straddles: a token would end the thought and begin the answer at once.
+func (g *Guide) straddles(text []byte) bool {
 	for _, marker := range g.c.Closes {
-		if i := bytes.LastIndex(text, []byte(marker)); i >= 0 && i+len(marker) > len(g.tail) &&
-			len(bytes.TrimSpace(text[i+len(marker):])) > 0 {
-			return true
+		for i := range text {
+			if behind := text[i+1:]; len(behind) > 0 && endWith(g.tail, text[:i+1], marker) && !(blank(behind) && (g.spaced || g.c.Answer == nil)) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// maskUndecided: the answer begins as its grammar says, or a thought opens.
-func (g *Guide) maskUndecided(dst []uint32) bool {
+// endWith reports whether a and b, joined, end with marker.
+func endWith(a, b []byte, marker string) bool {
+	if n := len(marker) - len(b); n > 0 {
+		return len(a) >= n && string(a[len(a)-n:]) == marker[:n] && string(b) == marker[n:]
+	}
+	return string(b[len(b)-len(marker):]) == marker
+}
+
+// maskUndecided: the answer begins as its grammar says, or a thought opens. In a
+// frame's header anything may stand.
+func (g *Guide) maskUndecided(dst []uint32) (masked bool, err error) {
 	if g.c.Answer == nil || g.masks.framed {
-		return false // in a frame's header anything may stand
+		return g.all(dst), nil
 	}
-	if g.c.Answer.Mask(dst) != nil {
-		return false
-	}
-	if g.c.Thoughts && len(g.c.Open) == 1 {
+	err = g.c.Answer.Mask(dst)
+	if g.mayOpen() {
 		allow(dst, g.c.Open[0])
+	}
+	if g.outside() {
 		g.masks.blank.into(dst)
 	}
-	return true
+	return true, err
 }

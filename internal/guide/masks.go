@@ -17,6 +17,8 @@ type Shared struct {
 type masks struct {
 	framed bool
 	blank  set // tokens of white space
+	// leading are the tokens that begin with white space.
+	leading set
 	// straddling are the tokens that might end a thought and begin the answer at
 	// once: those with a marker's last byte and something behind it.
 	straddling []int32
@@ -26,11 +28,16 @@ func (s *Shared) masks(c *Config) *masks {
 	s.once.Do(func() {
 		s.all.framed = s.Framed
 		n := c.Vocab.Size()
-		s.all.blank = make(set, (n+31)/32)
+		s.all.blank, s.all.leading = make(set, (n+31)/32), make(set, (n+31)/32)
 		for id := range int32(n) {
 			text := c.Vocab.Bytes(id)
-			if blank(text) && !c.Vocab.IsControl(id) {
-				allow(s.all.blank, id)
+			if !c.Vocab.IsControl(id) {
+				if blank(text) {
+					allow(s.all.blank, id)
+				}
+				if len(text) > 0 && blank(text[:1]) {
+					allow(s.all.leading, id)
+				}
 			}
 			if mayStraddle(text, c.Closes) {
 				s.all.straddling = append(s.all.straddling, id)
@@ -43,7 +50,7 @@ func (s *Shared) masks(c *Config) *masks {
 func mayStraddle(text []byte, closes []string) bool {
 	for _, marker := range closes {
 		i := bytes.IndexByte(text, marker[len(marker)-1])
-		if i >= 0 && len(bytes.TrimSpace(text[i+1:])) > 0 {
+		if i >= 0 && i+1 < len(text) {
 			return true
 		}
 	}
@@ -57,6 +64,16 @@ func (s set) into(dst []uint32) {
 	for i := range min(len(s), len(dst)) {
 		dst[i] |= s[i]
 	}
+}
+
+// meets reports whether the sets have a token in common.
+func (s set) meets(other []uint32) bool {
+	for i := range min(len(s), len(other)) {
+		if s[i]&other[i] != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func allow(dst []uint32, id int32) {

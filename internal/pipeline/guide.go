@@ -143,9 +143,6 @@ func (m *Model) guide(ctx context.Context, req *Request, prompt *prompted, sampl
 		}
 		return nil, llm.Errorf(llm.Unsupported, field, "%s: the server behind this one cannot be steered token by token", field)
 	}
-	if err := m.checkControl(req, sampling); err != nil {
-		return nil, err
-	}
 	base := guide.Config{Vocab: m.Tokenizer.Vocab(), EOS: m.EOS, Budget: b, MaxTokens: sampling.MaxTokens}
 	if m.thinks(req) {
 		var err error
@@ -159,7 +156,14 @@ func (m *Model) guide(ctx context.Context, req *Request, prompt *prompted, sampl
 		}
 		base.Closes = m.Parser.Closes
 		base.Thoughts = m.mayThink(req)
+	}
+	if err := m.checkControl(req, prompt, &base); err != nil {
+		return nil, err
+	}
+	if m.thinks(req) {
 		m.noRoom(prompt, &base)
+		base.MaxTokens = min(base.MaxTokens, m.MaxContext-prompt.tokens)
+		sampling.MaxTokens = base.MaxTokens
 	}
 	m.phases(req, prompt, &base, sampling)
 	content, thought, err := m.compile(ctx, req)
@@ -190,32 +194,43 @@ func (m *Model) mayThink(req *Request) bool {
 	return on || !given
 }
 
-// noRoom closes in the prompt a thought that has no token to be written in.
+// noRoom closes in the prompt a thought that has no token to be written in: it
+// has no budget, or all is reserved.
 func (m *Model) noRoom(prompt *prompted, c *guide.Config) {
-	if prompt.open == reasoning.OpenYes && c.Budget.Limited && c.Budget.Tokens == 0 && prompt.IDs != nil {
-		prompt.IDs = append(slices.Clone(prompt.IDs), c.End...)
-		prompt.tokens, prompt.open, prompt.spent = len(prompt.IDs), reasoning.OpenNo, true
-		c.Thoughts = false
+	none := c.Budget.Limited && c.Budget.Tokens == 0
+	full := c.Budget.Reserve > 0 && c.MaxTokens <= c.Budget.Reserve+len(c.End)
+	if prompt.open != reasoning.OpenYes || !none && !full || prompt.IDs == nil || prompt.tokens+len(c.End) >= m.MaxContext {
+		return
 	}
+	prompt.IDs = append(slices.Clone(prompt.IDs), c.End...)
+	prompt.tokens, prompt.open, prompt.spent = len(prompt.IDs), reasoning.OpenNo, true
+	c.Thoughts = false
 }
 
-// phases gives thought and answer parameters of their own.
+// phases gives thought and answer parameters of their own. Stop ids are the
+// answer's, as stop strings are.
 func (m *Model) phases(req *Request, prompt *prompted, c *guide.Config, sampling *llm.SamplingParams) {
-	if req.Control.Sampling == nil || !m.thinks(req) {
+	if !m.thinks(req) || req.Control.Sampling == nil && len(sampling.StopIDs) == 0 {
 		return
 	}
 	answer, thought := *sampling, *sampling
-	req.Control.Sampling(&thought)
+	thought.StopIDs = nil
+	if req.Control.Sampling != nil {
+		req.Control.Sampling(&thought)
+	}
 	c.AnswerSampling, c.ThoughtSampling = &answer, &thought
 	if prompt.open == reasoning.OpenYes {
 		*sampling = thought
 	}
 }
 
-func (m *Model) checkControl(req *Request, sampling *llm.SamplingParams) error {
-	c := req.Control
-	if c.Reserve > 0 && sampling.MaxTokens > 0 && c.Reserve >= sampling.MaxTokens {
-		return llm.Errorf(llm.Invalid, "reserve_answer_tokens", "reserve_answer_tokens is %d, must be less than the %d tokens that the choice may have", c.Reserve, sampling.MaxTokens)
+func (m *Model) checkControl(req *Request, prompt *prompted, c *guide.Config) error {
+	markers := 0 // of a thought that opens though there is no room for it
+	if m.thinks(req) && prompt.open != reasoning.OpenYes {
+		markers = len(c.Open) + len(c.End)
+	}
+	if r := c.Budget.Reserve; r > 0 && r+markers > c.MaxTokens {
+		return llm.Errorf(llm.Invalid, "reserve_answer_tokens", "reserve_answer_tokens is %d, must be at most %d of the %d tokens that the choice may have", r, c.MaxTokens-markers, c.MaxTokens)
 	}
 	if req.ThoughtGrammar != nil && !m.thinks(req) {
 		return llm.Errorf(llm.Invalid, req.ThoughtGrammar.Field, "%s: this model's answers have no thought that could be told apart", req.ThoughtGrammar.Field)

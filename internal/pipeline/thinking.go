@@ -39,7 +39,7 @@ func (m *Model) kwargs(req *Request) map[string]json.RawMessage {
 
 // start is what the parser may know before the first token.
 func (m *Model) start(req *Request, open reasoning.Open) reasoning.Start {
-	s := reasoning.Start{Open: open, Switches: map[string]bool{}, HasTools: len(req.Chat.Tools) > 0}
+	s := reasoning.Start{Open: open, Switches: map[string]bool{}, HasTools: len(req.Chat.Tools) > 0 && !m.endsByMarker(req)}
 	if m.Tokenizer != nil {
 		s.Token = func(text string) bool { _, ok := m.Tokenizer.Vocab().ID(text); return ok }
 	}
@@ -52,4 +52,10 @@ func (m *Model) start(req *Request, open reasoning.Open) reasoning.Start {
 	}
 	s.Effort = prompt.ReadWish(kwargs).Effort
 	return s
+}
+
+// endsByMarker reports whether nothing but its marker ends a thought: a call in
+// it would be the beginning of an answer that a grammar has not seen.
+func (m *Model) endsByMarker(req *Request) bool {
+	return (req.Grammar != nil || req.ToolChoice.Required) && m.Parser != nil && !m.Parser.Tools
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/reasond/reasond/api/reasoning"
 	"github.com/reasond/reasond/internal/grammar"
+	"github.com/reasond/reasond/internal/guide"
 	"github.com/reasond/reasond/internal/llm"
 	"github.com/reasond/reasond/internal/toolcall"
 )
@@ -32,6 +33,9 @@ type contentSpan struct {
 func (m *Model) toolReader(req *Request) *toolReader {
 	if m.Tools == nil || len(req.Chat.Tools) == 0 || req.NoParser || req.RawContent || !req.SeparateReasoning {
 		return nil
+	}
+	if g := req.Grammar; g != nil && g.Kind != GrammarStructural {
+		return nil // what looks like a call is what the request's grammar asks for
 	}
 	tools := toolcall.ReadTools(req.Chat.Tools)
 	r := &toolReader{new: func() toolcall.Parser { return m.Tools.New(tools) }}
@@ -111,8 +115,8 @@ func (c *choice) toolCall(p toolcall.Piece) {
 
 // contentSegment shows content that a segment, or a part of one, holds.
 func (c *choice) contentSegment(s reasoning.Segment, text string) {
-	if c.lead && !c.raws() {
-		rest := strings.TrimLeft(text, " \t\r\n")
+	if c.lead && c.guide != nil && c.guide.Spaced() && !c.raws() {
+		rest := strings.TrimLeft(text, guide.Space)
 		if rest == "" {
 			return
 		}

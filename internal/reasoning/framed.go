@@ -59,6 +59,8 @@ func (m *framed) Stage() reasoning.Stage {
 		return reasoning.Undecided
 	case m.frame.kind == inReasoning:
 		return reasoning.InReasoning
+	case m.frame.kind == inArguments || m.frame.kind == inCalls:
+		return reasoning.InCall
 	}
 	return reasoning.InAnswer
 }

@@ -104,6 +104,8 @@ func (m *templated) Stage() reasoning.Stage {
 		return reasoning.Undecided
 	case m.field != nil && m.field.shown == fieldReasoning:
 		return reasoning.InReasoning
+	case m.field != nil && (m.field.shown == fieldCalls || m.field.shown == fieldArguments):
+		return reasoning.InCall
 	}
 	return reasoning.InAnswer
 }
