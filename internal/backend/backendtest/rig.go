@@ -121,7 +121,7 @@ func (o reader) pick(row []float64) []float64 {
 var rowCounts = []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 33, 64}
 
 // fewRowCounts are some where kernels change.
-var fewRowCounts = []int{1, 7, 8, 9, 17, 64}
+var fewRowCounts = []int{1, 8, 17, 64}
 
 func (r *rig) rowCounts() []int {
 	if r.quick {

@@ -97,14 +97,16 @@ func loadModel(t testing.TB, b backend.Backend, path string) {
 // A tiny random model's roundings weigh more than a trained one's: its largest
 // logit is small.
 func TestModelsFollowTransformers(t *testing.T) {
-	backendtest.Models(t, opener(t), "../../../testdata/models", backendtest.Goldens{Logits: 5e-2, BatchVariant: true})
+	open := opener(t)
+	want := backendtest.Goldens{Logits: 5e-2, BatchVariant: true, Quick: true}
+	backendtest.Models(t, open, "../../../testdata/models", want)
 }
 
 // With cuBLASLt large products are its, and everything else stays as it was.
 func TestModelsFollowTransformersWithBLAS(t *testing.T) {
 	path, blas := cudatest.Driver(t), cudatest.BLAS(t)
 	open := func(c backend.Config) (backend.Backend, error) { return New(Options{Driver: path, BLAS: blas}, c) }
-	want := backendtest.Goldens{Logits: 5e-2, BatchVariant: true, Thin: 4}
+	want := backendtest.Goldens{Logits: 5e-2, BatchVariant: true, Thin: 4, Quick: true}
 	backendtest.Models(t, open, "../../../testdata/models", want)
 }
 
