@@ -31,6 +31,18 @@ def ask(client, case, **further):
     return client.chat.completions.create(model=case["model"], messages=messages, extra_body=extra, **named, **further)
 
 
+def meaning(arguments):
+    """What a call's arguments say; a call that was cut off has them as they are."""
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return arguments
+
+
+def called(got):
+    return [{"name": c["name"], "arguments": meaning(c["arguments"])} for c in got]
+
+
 def whole(client, case, **extra):
     answer = ask(client, case, extra=extra)
     (choice,) = answer.choices
@@ -41,7 +53,7 @@ def whole(client, case, **extra):
     return {
         "reasoning": thought(choice.message) or "",
         "content": choice.message.content or "",
-        "calls": [{"name": c.function.name, "arguments": c.function.arguments} for c in choice.message.tool_calls or []],
+        "calls": called([c.function.model_dump() for c in choice.message.tool_calls or []]),
         "finish": choice.finish_reason,
         "tokens": answer.usage.completion_tokens,
     }
@@ -79,6 +91,7 @@ def streamed(client, case, **extra):
                 got["calls"].append({"name": piece.function.name, "arguments": ""})
             got["calls"][piece.index]["arguments"] += piece.function.arguments
         got["finish"] = choice.finish_reason
+    got["calls"] = called(got["calls"])
     if not case["blocks"]:
         assert kinds == sorted(kinds, reverse=True), "reasoning after content"
     return got, kinds
@@ -87,7 +100,7 @@ def streamed(client, case, **extra):
 def check(client, case):
     """What is wrong with a case, as lines."""
     apart = {k: case[k] for k in ("reasoning", "content", "calls", "finish", "tokens")}
-    apart["calls"] = apart["calls"] or []
+    apart["calls"] = called(apart["calls"] or [])
     inline = {**apart, "reasoning": "", "content": case["raw"], "calls": []}
     if case["calls"]:
         inline["finish"] = "stop"

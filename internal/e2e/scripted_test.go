@@ -121,6 +121,14 @@ func startFront(t *testing.T, upstream string) string {
 			Name: name, Created: time.Now(), Engine: e, Parser: &d, Defaults: llm.UnsetSampling(),
 		})
 	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return serveModels(t, models) + "/v1"
+}
+
+// serveModels starts a server of models on a loopback port and returns its
+// address. Both end with the test.
+func serveModels(t *testing.T, models []*pipeline.Model) string {
+	t.Helper()
 	s, err := server.New(server.Config{Models: models})
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +145,6 @@ func startFront(t *testing.T, upstream string) string {
 		if err := <-ended; err != nil {
 			t.Errorf("the server ended: %v", err)
 		}
-		transport.CloseIdleConnections()
 	})
-	return "http://" + l.Addr().String() + "/v1"
+	return "http://" + l.Addr().String()
 }

@@ -110,8 +110,8 @@ func (m *Model) steers(req *Request, b guide.Budget) (field string, needed bool)
 		return req.ThoughtGrammar.Field, true
 	case req.ToolChoice.Required:
 		return "tool_choice", true
-	case !m.thinks(req):
-		return "", false // the rest is about thoughts
+	case m.Tokenizer != nil && !m.thinks(req):
+		return "", false // the rest is about thoughts, and there is none
 	case c.Budget != nil:
 		return c.BudgetField, true
 	case c.Reserve > 0:
@@ -120,6 +120,8 @@ func (m *Model) steers(req *Request, b guide.Budget) (field string, needed bool)
 		return "reasoning", true
 	case c.Live:
 		return "reasoning_control", true
+	case c.BreakLoops:
+		return "break_reasoning_loops", true
 	}
 	return "", b.Limited || b.Loops
 }
