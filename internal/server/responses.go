@@ -69,13 +69,18 @@ func (s *Server) startResponse(ctx context.Context, x *exchange, req *responses.
 	if err != nil {
 		return nil, err
 	}
-	run := chatRequest(m, wire, x.tenant)
-	c, err := s.begin(ctx, x, "resp_"+rand.Text(), m, run, wire)
+	id, sampled := "resp_"+rand.Text(), sampling(m.Defaults, wire)
+	var c *chat
+	if req.Settings.Truncation == "auto" {
+		c, err = s.beginTruncated(ctx, x, id, m, wire)
+	} else {
+		c, err = s.begin(ctx, x, id, m, chatRequest(m, wire, x.tenant), wire)
+	}
 	if err != nil {
-		return nil, err
+		return nil, responsesError(err)
 	}
 	set := req.Settings
-	set.Model, set.Temperature, set.TopP = c.model, known(run.Sampling.Temperature), known(run.Sampling.TopP)
+	set.Model, set.Temperature, set.TopP = c.model, known(sampled.Temperature), known(sampled.TopP)
 	a := &responding{chat: c, store: s.responses, input: req.Input}
 	a.writer = responses.NewWriter(responses.Response{ID: c.id, CreatedAt: c.created, Settings: set})
 	c.shape = a

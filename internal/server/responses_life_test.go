@@ -339,3 +339,39 @@ func TestInputItemsComeInPages(t *testing.T) {
 		}
 	}
 }
+
+// With truncation the oldest messages go, and no more of them than must: never
+// the instructions, never the question.
+func TestTruncationLeavesTheOldestOut(t *testing.T) {
+	var prompts []string
+	m, err := openTiny()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := begin(t, Config{}, scripted.Config{Script: func(req *llm.Request, _ int) []scripted.Step {
+		prompts = append(prompts, m.tokenizer.Vocab().Decode(req.Prompt.IDs, false))
+		if n := len(req.Prompt.IDs); n < 3800 || n > 4096-16 {
+			t.Errorf("a prompt of %d tokens", n)
+		}
+		return spell(raw, 3)(nil, 0)
+	}})
+	var input []string
+	for i := range 100 {
+		input = append(input, fmt.Sprintf(`{"role":"user","content":"number %d: %s"}`, i, strings.Repeat("word ", 10)),
+			fmt.Sprintf(`{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":"result %d"}`, i))
+	}
+	body := `{"instructions":"Be brief.","max_output_tokens":16,"input":[` + strings.Join(input, ",") + `,{"role":"user","content":"the question"}]`
+	if r := f.respond(t, body+`}`); r.status != 400 || *envelope(t, r).Code != "context_length_exceeded" || *envelope(t, r).Param != "max_output_tokens" && *envelope(t, r).Param != "input" {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	f.responded(t, body+`,"truncation":"auto"}`)
+	if len(prompts) != 1 || !strings.Contains(prompts[0], "Be brief.") || !strings.Contains(prompts[0], "the question") || strings.Contains(prompts[0], "number 0:") || !strings.Contains(prompts[0], "result 99") {
+		t.Errorf("%q", prompts)
+	}
+	if calls, results := strings.Count(prompts[0], `"name": "f"`), strings.Count(prompts[0], "result "); calls != results || results == 0 {
+		t.Errorf("%d calls, %d results: %q", calls, results, prompts[0])
+	}
+	if r := f.respond(t, `{"truncation":"auto","input":"`+strings.Repeat("word ", 5000)+`"}`); r.status != 400 {
+		t.Errorf("a question that is too long by itself: %d", r.status)
+	}
+}
