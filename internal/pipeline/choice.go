@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"strings"
+
 	"github.com/reasond/reasond/api/reasoning"
 	"github.com/reasond/reasond/internal/guide"
 	"github.com/reasond/reasond/internal/llm"
@@ -21,10 +23,12 @@ type choice struct {
 	text     []byte // what the last Append decoded
 	raw      []byte // raw text from rawStart on: not yet covered by a segment
 	rawStart int
-	tokens   []int             // end offsets of tokens that no segment has covered yet
-	probs    []endLogprob      // of these tokens, if asked for
-	shown    []llm.TextLogprob // of content that no event carries yet
-	control  []textRun         // control tokens that no segment has covered yet
+	end      int       // where the last token ends
+	tokens   []int     // end offsets of tokens that no segment has covered yet
+	said     shown     // log-probabilities of the content, if asked for
+	thoughts shown     // and of the reasoning
+	ids      []int32   // tokens that no event carries yet, if asked for
+	control  []textRun // control tokens that no segment has covered yet
 	segments []reasoning.Segment
 
 	thought   []byte // reasoning kept for one event (StreamReasoning false)
@@ -37,6 +41,7 @@ type choice struct {
 	thinking  bool // the thought has begun
 	guide     *guide.Guide
 	spent     bool // the prompt has closed the thought
+	prefaced  bool // the event of the prompt is out
 	answers   bool // the answer has begun
 	timed     int  // of reasoned, those that times knows
 	times     llm.Timeline
@@ -76,6 +81,9 @@ func (c *choice) accept(d llm.Delta) (match string, stopped bool) {
 	}
 	for i, id := range d.IDs {
 		c.completed++
+		if c.req.TokenIDs {
+			c.ids = append(c.ids, id)
+		}
 		if d.Finish != nil && i == len(d.IDs)-1 && id == d.Finish.StopID {
 			break // the token that ended the choice yields no text
 		}
@@ -101,12 +109,16 @@ func (c *choice) upstream(d llm.Delta) {
 		c.feed(d.Text)
 	case llm.ChannelReasoning:
 		c.reasoned += max(d.Tokens, 1)
+		if c.probesThought() {
+			c.placed(&c.thoughts, d)
+		}
+		if c.raws() {
+			c.placed(&c.said, d)
+		}
 		c.reasoning(d.Text)
 	case llm.ChannelContent:
 		c.answers = true
-		for _, p := range d.Logprobs {
-			c.shown = append(c.shown, c.textLogprob(p))
-		}
+		c.placed(&c.said, d)
 		c.content(d.Text)
 	case llm.ChannelTool:
 		c.answers = true
@@ -117,11 +129,10 @@ func (c *choice) upstream(d llm.Delta) {
 
 func (c *choice) token(id int32, p *llm.Logprobs) {
 	c.text, c.tokens = c.dec.Append(c.text[:0], c.tokens, id)
-	if p != nil {
-		c.probs = append(c.probs, endLogprob{c.tokens[len(c.tokens)-1], c.textLogprob(*p)})
-	}
+	end := c.tokens[len(c.tokens)-1]
+	c.probed(c.end, end, p)
+	c.end = end
 	if c.vocab.IsControl(id) {
-		end := c.tokens[len(c.tokens)-1]
 		c.control = append(c.control, textRun{end - len(c.vocab.Bytes(id)), end})
 	}
 	if len(c.text) > 0 {
@@ -148,9 +159,10 @@ func (c *choice) segment(s reasoning.Segment) {
 		}
 		return
 	}
-	marker := c.take(s.Start)
 	if c.raws() {
-		c.uncut(marker)
+		c.bare(c.part(s.Start))
+	} else {
+		c.take(s.Start)
 	}
 	text := c.take(s.End)
 	c.count(s)
@@ -165,23 +177,52 @@ func (c *choice) segment(s reasoning.Segment) {
 		return
 	}
 	c.closeTools()
-	c.show(s)
 	if !c.release() {
 		return
 	}
 	tool := s.Kind == reasoning.ToolName || s.Kind == reasoning.ToolArguments
+	parts := []textPart{{s.Start, text}}
 	if !c.req.KeepSpecial && (!tool || c.calls.json == nil) { // arguments may be written in control tokens
-		text = c.dropControl(s, text)
+		parts = c.dropControl(s, text)
 	}
 	switch {
 	case tool && c.raws():
-		c.uncut(text)
+		for _, p := range parts {
+			c.bare(p)
+		}
 	case tool:
-		c.call(s, text)
+		c.call(s, joined(parts))
 	default:
 		c.endCall()
-		c.reasoning(text)
+		for _, p := range parts {
+			c.thoughts.show(p.at, p.text)
+			if c.raws() {
+				c.said.show(p.at, p.text)
+			}
+			c.reasoning(p.text)
+		}
 	}
+	c.thoughts.pass(s.End)
+	c.said.pass(s.End)
+}
+
+// showContent shows the content of a segment.
+func (c *choice) showContent(s reasoning.Segment, text string) {
+	parts := []textPart{{s.Start, text}}
+	if !c.req.KeepSpecial {
+		parts = c.dropControl(s, text)
+	}
+	for _, p := range parts {
+		c.said.show(p.at, p.text)
+		c.content(p.text)
+	}
+	c.thoughts.pass(s.End)
+}
+
+// bare shows raw text as it is.
+func (c *choice) bare(p textPart) {
+	c.said.show(p.at, p.text)
+	c.uncut(p.text)
 }
 
 // raws says that the content is all that the model wrote.
@@ -191,8 +232,10 @@ func (c *choice) reasoning(text string) {
 	switch {
 	case !c.req.SeparateReasoning || c.req.DropReasoning:
 	case c.req.StreamReasoning:
+		c.thoughts.feed(len(text))
 		c.emit(llm.EventReasoning, text)
 	default:
+		c.thoughts.feed(len(text))
 		c.thought = append(c.thought, text...)
 	}
 	if c.raws() {
@@ -225,17 +268,37 @@ func (c *choice) count(s reasoning.Segment) {
 	c.tokens = append(c.tokens[:0], c.tokens[n:]...)
 }
 
+// textPart is a part of a segment's text and where in the raw text it lies.
+type textPart struct {
+	at   int
+	text string
+}
+
+// part is what take takes.
+func (c *choice) part(end int) textPart {
+	at := c.rawStart
+	return textPart{at, c.take(end)}
+}
+
+func joined(parts []textPart) string {
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString(p.text)
+	}
+	return b.String()
+}
+
 // dropControl cuts left-over control tokens out of a segment's text.
-func (c *choice) dropControl(s reasoning.Segment, text string) string {
-	n, cut := 0, 0
+func (c *choice) dropControl(s reasoning.Segment, text string) (parts []textPart) {
+	n, at := 0, s.Start
 	for _, run := range c.control {
 		if run.start >= s.End {
 			break
 		}
 		from, to := max(run.start, s.Start), min(run.end, s.End)
 		if from < to {
-			text = text[:from-s.Start-cut] + text[to-s.Start-cut:]
-			cut += to - from
+			parts = append(parts, textPart{at, text[at-s.Start : from-s.Start]})
+			at = to
 		}
 		if run.end > s.End {
 			break
@@ -243,13 +306,14 @@ func (c *choice) dropControl(s reasoning.Segment, text string) string {
 		n++
 	}
 	c.control = append(c.control[:0], c.control[n:]...)
-	return text
+	return append(parts, textPart{at, text[at-s.Start:]})
 }
 
 // content passes text through the stop strings. The thought, if it was kept
 // back, comes first: content is the sign that the block has closed.
 func (c *choice) content(text string) {
 	c.flushThought()
+	c.said.feed(len(text))
 	if c.stops == nil {
 		c.emit(llm.EventContent, text)
 		return
@@ -273,6 +337,7 @@ func (c *choice) checked(text string, matched bool) {
 // markers of an answer that is not separated. No stop string spans it.
 func (c *choice) uncut(text string) {
 	if text != "" && c.release() {
+		c.said.feed(len(text))
 		c.emit(llm.EventContent, text)
 	}
 }
@@ -304,9 +369,11 @@ func (c *choice) emit(kind llm.EventKind, text string) {
 		c.pending = append(c.pending, llm.Event{Choice: c.index, Kind: kind, Text: text})
 	}
 	if kind == llm.EventContent {
-		last := &c.pending[len(c.pending)-1]
-		last.Logprobs, c.shown = append(last.Logprobs, c.shown...), nil
+		c.said.sent(len(text))
+	} else {
+		c.thoughts.sent(len(text))
 	}
+	c.attach(&c.pending[len(c.pending)-1])
 }
 
 // finish flushes whatever is held back and ends the choice. A stop string that
@@ -326,7 +393,7 @@ func (c *choice) finish(fin llm.Finish, prompt int) {
 	c.finished = true
 	c.pending = append(c.pending, llm.Event{Choice: c.index, Kind: llm.EventFinish, Finish: &fin, ThoughtStop: c.thoughtStop(fin), Usage: &llm.Usage{
 		Prompt: prompt, Cached: fin.Cached, Completion: c.completed, Reasoning: c.reasoned,
-	}})
+	}, Logprobs: c.said.close(), ThoughtLogprobs: c.thoughts.close()})
 }
 
 // thoughtStop is why the thought ended; "" where there was none.
@@ -361,16 +428,20 @@ func (c *choice) flush() {
 		return
 	}
 	if c.raws() {
-		end := c.rawStart + len(c.raw)
-		c.show(reasoning.Segment{Start: end, End: end})
-		c.uncut(c.take(end))
+		c.bare(c.part(c.rawStart + len(c.raw)))
 	}
 	if c.stops != nil && c.match == nil {
 		c.checked(c.stops.Close())
 	}
 }
 
+// drain hands the events out. The last of them has the tokens so far.
 func (c *choice) drain(dst []llm.Event) []llm.Event {
+	if n := len(c.pending); n > 0 {
+		last := &c.pending[n-1]
+		c.attach(last)
+		last.IDs, c.ids = c.ids, nil
+	}
 	dst = append(dst, c.pending...)
 	c.pending = c.pending[:0]
 	return dst

@@ -63,6 +63,13 @@ type Request struct {
 	Control                 Control
 	N                       int
 	Sampling                llm.SamplingParams // MaxTokens 0: what the context leaves
+	// ReasoningLogprobs asks for the log-probabilities of the reasoning's tokens too.
+	ReasoningLogprobs bool
+	// PromptLogprobs asks for the log-probabilities of the prompt's tokens and this
+	// many alternatives to each; nil: not asked for.
+	PromptLogprobs *int
+	TokenIDs       bool // events carry the prompt's and the output's ids
+	Echo           bool // the prompt's text comes before each choice's
 	// UsualTokens bounds the output where MaxTokens is 0; 0: it does not.
 	UsualTokens int
 	Stop        []string // stop strings; inert in reasoning

@@ -18,6 +18,7 @@ type Run struct {
 	left    int // choices without a finish event
 	guides  guides
 	live    bool // CloseThought may be called
+	preface *preface
 	events  []llm.Event
 	now     time.Time // when the deltas at hand came
 }
@@ -45,12 +46,18 @@ func (m *Model) Start(ctx context.Context, req *Request) (*Run, error) {
 	if guides != nil {
 		submitted.Guide = guides.of
 	}
+	preface, err := m.preface(req, &prompt)
+	if err != nil {
+		guides.close()
+		return nil, err
+	}
+	submitted.PromptLogprobs = preface.likely()
 	stream, err := m.Engine.Submit(ctx, submitted)
 	if err != nil {
 		guides.close()
 		return nil, err
 	}
-	run := &Run{stream: stream, prompt: prompt.tokens, left: req.N, guides: guides, live: guides != nil && req.Control.Live}
+	run := &Run{stream: stream, prompt: prompt.tokens, left: req.N, guides: guides, live: guides != nil && req.Control.Live, preface: preface}
 	for i := range req.N {
 		run.choices = append(run.choices, m.newChoice(i, req, m.start(req, prompt.open)))
 		if guides != nil {
@@ -115,6 +122,12 @@ func (r *Run) Close() {
 // apply turns one delta into events.
 func (r *Run) apply(d llm.Delta) {
 	c := r.choices[d.Choice]
+	if d.Prompt != nil {
+		r.preface.scores = d.Prompt
+	}
+	if r.preface != nil && !c.prefaced && (len(d.IDs) > 0 || d.Text != "") {
+		c.prefaced, c.pending = true, append(c.pending, r.preface.event(d.Choice))
+	}
 	if match, stopped := c.accept(d); stopped {
 		r.stream.Stop(d.Choice, match)
 	}

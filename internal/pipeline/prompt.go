@@ -15,7 +15,8 @@ var errNoPrompt = llm.Errorf(llm.Invalid, "prompt", "The prompt is empty")
 // prompted is a request's prompt in the form that the engine takes.
 type prompted struct {
 	llm.Prompt
-	tokens int // 0: the engine counts them
+	ids    []int32 // of a text prompt; nil: not known
+	tokens int     // 0: the engine counts them
 	open   reasoning.Open
 	spent  bool // the thought that it opens is closed in it: there is no budget for one
 }
@@ -41,7 +42,7 @@ func (m *Model) prompt(req *Request) (prompted, error) {
 		if plain {
 			return prompted{}, llm.Errorf(llm.Invalid, req.promptField(), "%s spells control tokens, and the server behind this one could not tell them from real ones", req.promptField())
 		}
-		p.Prompt = llm.Prompt{Text: m.Tokenizer.Vocab().Decode(ids, false)}
+		p.Prompt, p.ids = llm.Prompt{Text: m.Tokenizer.Vocab().Decode(ids, false)}, ids
 	}
 	return p, nil
 }
