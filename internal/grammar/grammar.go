@@ -77,8 +77,12 @@ func styled(schema string) (string, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(schema), &members); err != nil {
 		var any bool
-		if json.Unmarshal([]byte(schema), &any) == nil && any { // the schema true
+		switch {
+		case json.Unmarshal([]byte(schema), &any) != nil:
+		case any: // the schema true
 			return "{" + jsonStyle + "}", nil
+		default:
+			return "", fmt.Errorf("the schema false has no instances")
 		}
 		return "", fmt.Errorf("the schema is not a JSON object: %w", err)
 	}

@@ -119,6 +119,7 @@ func TestBadGrammarsSayWhatIsWrong(t *testing.T) {
 	}{
 		{Spec{Schema, `[]`}, "not a JSON object"},
 		{Spec{Schema, `null`}, "null"},
+		{Spec{Schema, `false`}, "no instances"},
 		{Spec{Schema, `{"type":"nothing"}`}, "nothing"},
 		{Spec{Regex, ``}, "empty"},
 		{Spec{Regex, `(a`}, "unclosed"},
