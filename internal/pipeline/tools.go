@@ -122,11 +122,7 @@ func (c *choice) contentSegment(s reasoning.Segment, text string) {
 		}
 		s.Start, text, c.lead = s.End-len(rest), rest, false
 	}
-	c.show(s)
-	if !c.req.KeepSpecial {
-		text = c.dropControl(s, text)
-	}
-	c.content(text)
+	c.showContent(s, text)
 }
 
 // ToolChoice says whether, and which, tool is to be called.
