@@ -8,6 +8,7 @@ type CompletionRequest struct {
 	ChatRequest
 	Prompts  []TextPrompt // 1 to MaxPrompts
 	BareText bool         // add_special_tokens false: texts are encoded as they are
+	Echo     bool         // each text begins with its prompt
 }
 
 // TextPrompt is one prompt: ids where they are not nil, else a text.
@@ -30,6 +31,7 @@ var textMembers = map[string]bool{
 	"temperature": true, "top_p": true, "top_k": true, "min_p": true,
 	"presence_penalty": true, "frequency_penalty": true, "repetition_penalty": true, "logit_bias": true, "seed": true,
 	"stop": true, "stop_token_ids": true, "ignore_eos": true, "include_stop_str_in_output": true, "skip_special_tokens": true,
+	"prompt_logprobs": true, "return_token_ids": true,
 	"priority": true, "cache_salt": true, "request_id": true,
 }
 
@@ -43,7 +45,7 @@ func DecodeCompletion(body []byte) (*CompletionRequest, error) {
 	if err := d.finish(); err != nil {
 		return nil, err
 	}
-	return &CompletionRequest{ChatRequest: d.req, Prompts: d.prompts, BareText: d.bare}, nil
+	return &CompletionRequest{ChatRequest: d.req, Prompts: d.prompts, BareText: d.bare, Echo: d.echo}, nil
 }
 
 // completionDecoder is a request on its way.
@@ -51,6 +53,7 @@ type completionDecoder struct {
 	chatDecoder
 	prompts []TextPrompt
 	bare    bool
+	echo    bool
 	bestOf  *int
 }
 
@@ -70,7 +73,10 @@ func (d *completionDecoder) member(name string, v value) error {
 		d.bare = !special
 		return err
 	case name == "logprobs":
-		return unsupported(name, "not supported by this server") // 0 asks for the token's own
+		d.req.Logprobs = true // 0 asks for the token's own
+		return integer(func(*chatDecoder) **int { return &d.req.TopLogprobs }, 0, MaxTopLogprobs)(&d.chatDecoder, name, v)
+	case name == "echo":
+		return boolean(func(*chatDecoder) *bool { return &d.echo })(&d.chatDecoder, name, v)
 	case textMembers[name]:
 		return chatFields[name](&d.chatDecoder, name, v)
 	case chatFields[name] != nil:
@@ -80,7 +86,7 @@ func (d *completionDecoder) member(name string, v value) error {
 }
 
 // textOnlyMembers have a meaning of their own in completions.
-var textOnlyMembers = map[string]bool{"prompt": true, "best_of": true, "add_special_tokens": true, "logprobs": true}
+var textOnlyMembers = map[string]bool{"prompt": true, "best_of": true, "add_special_tokens": true, "logprobs": true, "echo": true}
 
 // prompt reads a text, ids, or a list of either.
 func (d *completionDecoder) prompt(name string, v value) error {

@@ -61,6 +61,9 @@ var chatFields = map[string]field{
 	"logit_bias":         logitBias,
 	"logprobs":           boolean(func(d *chatDecoder) *bool { return &d.req.Logprobs }),
 	"top_logprobs":       integer(func(d *chatDecoder) **int { return &d.req.TopLogprobs }, 0, MaxTopLogprobs),
+	"reasoning_logprobs": boolean(func(d *chatDecoder) *bool { return &d.req.ReasoningLogprobs }),
+	"prompt_logprobs":    integer(func(d *chatDecoder) **int { return &d.req.PromptLogprobs }, 0, MaxTopLogprobs),
+	"return_token_ids":   boolean(func(d *chatDecoder) *bool { return &d.req.TokenIDs }),
 	"seed":               seed,
 
 	"stop":                       stop,

@@ -80,8 +80,8 @@ var notBuilt = map[string]asks{
 	// Stopping and output.
 	"stop_regex": empty, "no_stop_trim": off, "echo": off, "suffix": empty, "detokenize": only("true"),
 	"spaces_between_special_tokens": only("true"), "truncate_prompt_tokens": never, "prompt_truncation": never,
-	"prompt_logprobs": off, "logprob_token_ids": empty, "n_probs": only("0"), "post_sampling_probs": off,
-	"return_tokens_as_token_ids": off, "return_token_ids": off, "return_tokens": off, "return_prompt_text": off,
+	"logprob_token_ids": empty, "n_probs": only("0"), "post_sampling_probs": off,
+	"return_tokens_as_token_ids": off, "return_tokens": off, "return_prompt_text": off,
 	"return_hidden_states": off, "return_cached_tokens_details": off, "return_routed_experts": off,
 	"return_meta_info": off, "return_progress": off, "timings_per_token": off, "output_kind": never,
 	"token_healing": off, "enable_response_messages": off, "add_special_tokens": off, "verbose": off,

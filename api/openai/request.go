@@ -30,9 +30,13 @@ type ChatRequest struct {
 	StopIDs     []int32  `json:"stop_token_ids,omitempty"`
 	Logprobs    bool     // of content tokens
 	TopLogprobs *int
-	IgnoreEOS   *bool `json:"ignore_eos,omitempty"`
-	IncludeStop bool  `json:"include_stop_str_in_output,omitempty"`
-	KeepSpecial bool  `json:"-"` // skip_special_tokens false
+	// ReasoningLogprobs asks for those of the reasoning's tokens beside them.
+	ReasoningLogprobs bool
+	PromptLogprobs    *int  // of the prompt's tokens, with so many alternatives; nil: none
+	TokenIDs          bool  // return_token_ids: of prompt and answer
+	IgnoreEOS         *bool `json:"ignore_eos,omitempty"`
+	IncludeStop       bool  `json:"include_stop_str_in_output,omitempty"`
+	KeepSpecial       bool  `json:"-"` // skip_special_tokens false
 
 	// Thinking and ReasoningEffort are what the request says under any of the
 	// names in reasoning.go; an effort says Thinking too.
@@ -149,6 +153,12 @@ func (d *chatDecoder) finish(chat bool) error {
 	}
 	if r.TopLogprobs != nil && *r.TopLogprobs > 0 && !r.Logprobs {
 		return invalid("top_logprobs", "needs logprobs to be true")
+	}
+	if r.ReasoningLogprobs && !r.Logprobs {
+		return invalid("reasoning_logprobs", "needs logprobs to be true")
+	}
+	if r.PromptLogprobs != nil && r.Stream {
+		return unsupported("prompt_logprobs", "an answer that is streamed has none")
 	}
 	if r.StreamOptions != nil && !r.Stream {
 		return invalid("stream_options", "only allowed when stream is true")

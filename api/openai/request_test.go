@@ -16,7 +16,7 @@ var requests = []struct{ name, body, code, param string }{
 	{"least", `{` + hello + `}`, "", ""},
 	{"all", `{"model":"m",` + hello + `,"stream":true,"stream_options":{"include_usage":true},"n":3,"max_tokens":7,"min_tokens":2,
 		"temperature":0.5,"top_p":0.9,"top_k":40,"min_p":0.1,"presence_penalty":-2,"frequency_penalty":2,"repetition_penalty":1.1,
-		"logit_bias":{"5":-100},"seed":-1,"logprobs":true,"top_logprobs":3,"stop":["a","b"],"stop_token_ids":[0,9],"ignore_eos":true,"include_stop_str_in_output":true,
+		"logit_bias":{"5":-100},"seed":-1,"reasoning_logprobs":true,"return_token_ids":true,"logprobs":true,"top_logprobs":3,"stop":["a","b"],"stop_token_ids":[0,9],"ignore_eos":true,"include_stop_str_in_output":true,
 		"skip_special_tokens":false,"parallel_tool_calls":false,"regex":"a","reasoning_grammar":"b","thinking_token_budget":9,"reasoning_effort":"high","separate_reasoning":false,"stream_reasoning":false,
 		"chat_template_kwargs":{"enable_thinking":false},"cache_salt":"a-B_9","priority":-3,"request_id":"r.1"}`, "", ""},
 	{"nulls", `{` + hello + `,"model":null,"n":null,"stop":null,"tools":null,"tool_choice":null,"temperature":null,"logit_bias":null,"stream_options":null,"response_format":null,"audio":null}`, "", ""},
@@ -132,6 +132,10 @@ var requests = []struct{ name, body, code, param string }{
 	{"schema that is no JSON", `{` + hello + `,"json_schema":"{"}`, CodeInvalidValue, "json_schema"},
 	{"thought's grammar", `{` + hello + `,"reasoning_regex":"a+"}`, "", ""},
 	{"logprobs of another kind", `{` + hello + `,"logprobs":5}`, CodeInvalidValue, "logprobs"},
+	{"reasoning_logprobs alone", `{` + hello + `,"reasoning_logprobs":true}`, CodeInvalidValue, "reasoning_logprobs"},
+	{"prompt_logprobs", `{` + hello + `,"prompt_logprobs":0}`, "", ""},
+	{"too many prompt_logprobs", `{` + hello + `,"prompt_logprobs":21}`, CodeInvalidValue, "prompt_logprobs"},
+	{"prompt_logprobs of a stream", `{` + hello + `,"prompt_logprobs":1,"stream":true}`, CodeUnsupported, "prompt_logprobs"},
 	{"top_logprobs alone", `{` + hello + `,"top_logprobs":5}`, CodeInvalidValue, "top_logprobs"},
 	{"too many top_logprobs", `{` + hello + `,"logprobs":true,"top_logprobs":21}`, CodeInvalidValue, "top_logprobs"},
 	{"best_of", `{` + hello + `,"best_of":2}`, CodeUnsupported, "best_of"},
@@ -176,7 +180,7 @@ func TestDecodeChatReadsEveryMember(t *testing.T) {
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Name
 		switch name {
-		case "Tools", "ToolChoice", "ContinueFinalMessage", "AdaptiveThinking", "RawContent", "DropReasoning": // exclude others
+		case "Tools", "ToolChoice", "ContinueFinalMessage", "AdaptiveThinking", "RawContent", "DropReasoning", "PromptLogprobs": // exclude others
 		case "SeparateReasoning", "StreamReasoning":
 			if v.Field(i).Bool() {
 				t.Errorf("%s is still true", name)

@@ -14,6 +14,9 @@ type ChatCompletion struct {
 	Model   string   `json:"model"`
 	Choices []Choice `json:"choices"`
 	Usage   Usage    `json:"usage"`
+	// Of the prompt, if they were asked for.
+	PromptLogprobs []PromptLogprob `json:"prompt_logprobs,omitempty"`
+	PromptTokenIDs []int32         `json:"prompt_token_ids,omitempty"`
 }
 
 // Choice is one whole answer.
@@ -26,6 +29,9 @@ type Choice struct {
 	// ReasoningStop says why the thought ended: natural, budget, loop, client or
 	// length; absent where there was none.
 	ReasoningStop string `json:"reasoning_stop,omitempty"`
+	// ReasoningLogprobs and TokenIDs are absent where nobody asked for them.
+	ReasoningLogprobs *ReasoningLogprobs `json:"reasoning_logprobs,omitempty"`
+	TokenIDs          []int32            `json:"token_ids,omitempty"`
 }
 
 // ChatCompletionChunk is one event of a stream. Members are present as in
@@ -37,6 +43,8 @@ type ChatCompletionChunk struct {
 	Model   string        `json:"model"`
 	Choices []ChunkChoice `json:"choices"`
 	Usage   *Usage        `json:"usage"`
+	// PromptTokenIDs are in the first chunk behind the roles, if they were asked for.
+	PromptTokenIDs []int32 `json:"prompt_token_ids,omitempty"`
 }
 
 // ChunkChoice is what one event adds to one choice: its role, some reasoning,
@@ -50,6 +58,9 @@ type ChunkChoice struct {
 	// ReasoningStop says why the thought ended: natural, budget, loop, client or
 	// length; absent where there was none.
 	ReasoningStop string `json:"reasoning_stop,omitempty"`
+	// ReasoningLogprobs and TokenIDs are absent where nobody asked for them.
+	ReasoningLogprobs *ReasoningLogprobs `json:"reasoning_logprobs,omitempty"`
+	TokenIDs          []int32            `json:"token_ids,omitempty"`
 }
 
 // Completion is the answer of POST /v1/completions, and each event of its
@@ -67,11 +78,14 @@ type Completion struct {
 // TextChoice is one whole text, or what an event adds to it: some text or its
 // end, never both.
 type TextChoice struct {
-	Index        int          `json:"index"` // choices of the first prompt come first
-	Text         string       `json:"text"`
-	Logprobs     *struct{}    `json:"logprobs"`
-	FinishReason *string      `json:"finish_reason"`
-	MatchedStop  *MatchedStop `json:"matched_stop"`
+	Index          int             `json:"index"` // choices of the first prompt come first
+	Text           string          `json:"text"`
+	Logprobs       *TextLogprobs   `json:"logprobs"`
+	FinishReason   *string         `json:"finish_reason"`
+	MatchedStop    *MatchedStop    `json:"matched_stop"`
+	TokenIDs       []int32         `json:"token_ids,omitempty"` // if they were asked for, as the next two
+	PromptTokenIDs []int32         `json:"prompt_token_ids,omitempty"`
+	PromptLogprobs []PromptLogprob `json:"prompt_logprobs,omitempty"`
 }
 
 // Delta is a piece of a message; texts are never empty strings.
@@ -153,6 +167,32 @@ type ModelReasoning struct {
 type ModelList struct {
 	Object string  `json:"object"` // list
 	Data   []Model `json:"data"`
+}
+
+// ReasoningLogprobs are the reasoning's tokens, in order.
+type ReasoningLogprobs struct {
+	Content []TokenLogprob `json:"content"`
+}
+
+// TextLogprobs are a completion's tokens, in order. A token that is no text by
+// itself, bytes of a character, is written bytes:\xe6\x97. The first token of a
+// prompt that is repeated has null for its log-probability and alternatives.
+type TextLogprobs struct {
+	TextOffset    []int                `json:"text_offset"` // in the text, in characters
+	TokenLogprobs []*float32           `json:"token_logprobs"`
+	Tokens        []string             `json:"tokens"`
+	TopLogprobs   []map[string]float32 `json:"top_logprobs"` // the token itself among them
+}
+
+// PromptLogprob is a prompt's token and its likeliest alternatives, by their ids,
+// as vLLM has it; nil, which is null, for the first.
+type PromptLogprob map[string]PromptToken
+
+// PromptToken is one of them.
+type PromptToken struct {
+	Logprob      float32 `json:"logprob"`
+	Rank         int     `json:"rank"` // 1 for the likeliest
+	DecodedToken string  `json:"decoded_token"`
 }
 
 // Logprobs are the content's tokens, in order.

@@ -283,13 +283,14 @@ func TestAnEchoIsThePromptWithItsLogprobs(t *testing.T) {
 
 // TestWhatAnEngineCannotSayIsRefused by the name of the field.
 func TestWhatAnEngineCannotSayIsRefused(t *testing.T) {
-	m := newModel(t, "", scripted.Config{Script: scripted.IDs(nil)})
 	zero := 0
 	for field, ask := range map[string]func(*pipeline.Request){
 		"prompt_logprobs":  func(r *pipeline.Request) { r.PromptLogprobs = &zero },
+		"logprobs":         func(r *pipeline.Request) { r.Sampling.Logprobs = true },
 		"return_token_ids": func(r *pipeline.Request) { r.TokenIDs = true },
 		"echo":             func(r *pipeline.Request) { r.Echo, r.Sampling.Logprobs = true, true },
 	} {
+		m := newModel(t, "", scripted.Config{Script: scripted.IDs(nil), Caps: llm.Caps{IDs: true, Logprobs: field == "echo"}})
 		req := request()
 		ask(req)
 		_, err := m.Start(context.Background(), req)

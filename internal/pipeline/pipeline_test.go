@@ -418,7 +418,7 @@ func (s *split) Submit(_ context.Context, req *llm.Request) (llm.Stream, error) 
 	return &given{deltas: s.deltas}, nil
 }
 
-func (s *split) Caps() llm.Caps { return llm.Caps{Chat: true} }
+func (s *split) Caps() llm.Caps { return llm.Caps{Chat: true, Logprobs: true} }
 
 type given struct{ deltas []llm.Delta }
 

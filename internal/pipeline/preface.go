@@ -39,10 +39,13 @@ type preface struct {
 
 // preface is nil where nothing of the prompt is wanted.
 func (m *Model) preface(req *Request, prompt *prompted) (*preface, error) {
+	caps := m.Engine.Caps()
+	if req.Sampling.Logprobs && !caps.Logprobs {
+		return nil, cannot("logprobs")
+	}
 	if !req.Echo && !req.TokenIDs && req.PromptLogprobs == nil {
 		return nil, nil
 	}
-	caps := m.Engine.Caps()
 	switch {
 	case req.TokenIDs && (m.Tokenizer == nil || !caps.OutputIDs):
 		return nil, cannot("return_token_ids")

@@ -77,6 +77,9 @@ type reply struct {
 	finish             llm.Finish
 	calls              []openai.ToolCall
 	logprobs           []llm.TextLogprob
+	thoughtLogprobs    []llm.TextLogprob
+	ids                []int32
+	prompt             llm.Prompted
 	thought            bool   // it reasoned, shown or not
 	thoughtStop        string // why that ended
 }
@@ -100,6 +103,7 @@ func (c *chat) answer() (*openai.ChatCompletion, error) {
 	for i := range replies {
 		answer.Choices = append(answer.Choices, replies[i].choice(i, c.field))
 	}
+	answer.PromptLogprobs, answer.PromptTokenIDs = wirePrompt(replies[0].prompt.Logprobs), replies[0].prompt.IDs
 	return answer, nil
 }
 
@@ -123,12 +127,16 @@ func (c *chat) replies() ([]reply, error) {
 }
 
 func (c *chat) fold(r *reply, e llm.Event) error {
+	r.logprobs, r.thoughtLogprobs = append(r.logprobs, e.Logprobs...), append(r.thoughtLogprobs, e.ThoughtLogprobs...)
+	r.ids = append(r.ids, e.IDs...)
 	switch e.Kind {
+	case llm.EventPrompt:
+		r.prompt = *e.Prompt
+		r.content.WriteString(e.Text)
 	case llm.EventReasoning:
 		r.reasoning.WriteString(e.Text)
 	case llm.EventContent:
 		r.content.WriteString(e.Text)
-		r.logprobs = append(r.logprobs, e.Logprobs...)
 	case llm.EventToolCall:
 		var err error
 		r.calls, err = addCall(r.calls, e.Text)
@@ -151,5 +159,6 @@ func (r *reply) choice(i int, field Field) openai.Choice {
 	if text := r.content.String(); text != "" || !r.thought && r.reasoning.Len() == 0 && r.calls == nil {
 		message.Content = &text
 	}
-	return openai.Choice{Index: i, Message: message, Logprobs: wireLogprobs(r.logprobs), FinishReason: string(r.finish.Reason), MatchedStop: matchedStop(&r.finish), ReasoningStop: r.thoughtStop}
+	return openai.Choice{Index: i, Message: message, Logprobs: wireLogprobs(r.logprobs), FinishReason: string(r.finish.Reason), MatchedStop: matchedStop(&r.finish), ReasoningStop: r.thoughtStop,
+		ReasoningLogprobs: wireThought(r.thoughtLogprobs), TokenIDs: r.ids}
 }

@@ -45,7 +45,7 @@ func (s *Server) startCompletion(ctx context.Context, w http.ResponseWriter, r *
 	if err != nil {
 		return nil, err
 	}
-	c.shape = textShape{id: c.id, model: c.model, created: c.created, counted: c.counted}
+	c.shape = textShape{id: c.id, model: c.model, created: c.created, counted: c.counted, places: make([]textPlace, c.n)}
 	return &completion{c}, nil
 }
 
@@ -56,7 +56,7 @@ func completionRequests(m *pipeline.Model, wire *openai.CompletionRequest, tenan
 	for i, p := range wire.Prompts {
 		req := chatRequest(m, &wire.ChatRequest, tenant)
 		req.Prompt = &llm.Prompt{Text: p.Text, IDs: p.IDs}
-		req.BareText, req.NoParser = wire.BareText, true
+		req.BareText, req.NoParser, req.Echo = wire.BareText, true, wire.Echo
 		req.UsualTokens = openai.UsualMaxTokens
 		reqs[i] = req
 	}
@@ -86,10 +86,12 @@ func (c *completion) whole() error {
 	usage := wireUsage(c.usage)
 	answer := openai.Completion{ID: c.id, Object: textObject, Created: c.created, Model: c.model, Usage: &usage}
 	for i := range replies {
-		fin := &replies[i].finish
-		reason := string(fin.Reason)
+		r := &replies[i]
+		reason, place := string(r.finish.Reason), textPlace{}
 		answer.Choices = append(answer.Choices, openai.TextChoice{
-			Index: i, Text: replies[i].content.String(), FinishReason: &reason, MatchedStop: matchedStop(fin),
+			Index: i, Text: r.content.String(), FinishReason: &reason, MatchedStop: matchedStop(&r.finish),
+			Logprobs: place.logprobs(r.logprobs), TokenIDs: r.ids,
+			PromptTokenIDs: r.prompt.IDs, PromptLogprobs: wirePrompt(r.prompt.Logprobs),
 		})
 	}
 	writeJSON(c.x.w, answer)
@@ -102,7 +104,8 @@ const textObject = "text_completion"
 type textShape struct {
 	id, model string
 	created   int64
-	counted   bool // include_usage
+	counted   bool        // include_usage
+	places    []textPlace // of each choice
 }
 
 func (s textShape) begin(int) []message { return nil }
@@ -120,7 +123,10 @@ func (s textShape) frame(usage *openai.Usage, choices []openai.TextChoice) opena
 }
 
 func (s textShape) event(e llm.Event) []message {
-	choice := openai.TextChoice{Index: e.Choice, Text: e.Text}
+	choice := openai.TextChoice{Index: e.Choice, Text: e.Text, Logprobs: s.places[e.Choice].logprobs(e.Logprobs), TokenIDs: e.IDs}
+	if e.Kind == llm.EventPrompt {
+		choice.PromptTokenIDs = e.Prompt.IDs
+	}
 	if e.Kind == llm.EventFinish {
 		reason := string(e.Finish.Reason)
 		choice.FinishReason, choice.MatchedStop = &reason, matchedStop(e.Finish)

@@ -148,15 +148,24 @@ func (s chatShape) frame(usage *openai.Usage, choices ...openai.ChunkChoice) ope
 	}
 }
 
-func (s chatShape) event(e llm.Event) []message { return nameless(s.frame(nil, s.choice(e))) }
+func (s chatShape) event(e llm.Event) []message {
+	chunk := s.frame(nil, s.choice(e))
+	if e.Kind == llm.EventPrompt {
+		if e.Choice > 0 && len(e.IDs) == 0 { // the choices have one prompt
+			return nil
+		}
+		chunk.PromptTokenIDs = e.Prompt.IDs
+	}
+	return nameless(chunk)
+}
 
 func (s chatShape) choice(e llm.Event) openai.ChunkChoice {
-	choice := openai.ChunkChoice{Index: e.Choice}
+	choice := openai.ChunkChoice{Index: e.Choice, Logprobs: wireLogprobs(e.Logprobs), ReasoningLogprobs: wireThought(e.ThoughtLogprobs), TokenIDs: e.IDs}
 	switch e.Kind {
 	case llm.EventReasoning:
 		choice.Delta.ReasoningContent, choice.Delta.Reasoning = s.field.texts(&e.Text)
 	case llm.EventContent:
-		choice.Delta.Content, choice.Logprobs = &e.Text, wireLogprobs(e.Logprobs)
+		choice.Delta.Content = &e.Text
 	case llm.EventToolCall:
 		choice.Delta.ToolCalls = []json.RawMessage{json.RawMessage(e.Text)}
 	case llm.EventFinish:
