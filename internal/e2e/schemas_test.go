@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -281,66 +280,4 @@ func (m byteMatcher) begins(t *testing.T, schema json.RawMessage, text string) b
 	}
 	a, err := matcher.Accept(ids)
 	return err == nil && a.Taken == len(ids)
-}
-
-// chatAnswer is an answer that was not streamed.
-type chatAnswer struct {
-	status  int
-	body    string
-	choices []chatChoice
-	err     struct{ Message, Param, Code string }
-	usage   chatUsage
-}
-
-type chatUsage struct {
-	Prompt     int `json:"prompt_tokens"`
-	Completion int `json:"completion_tokens"`
-	Total      int `json:"total_tokens"`
-	Details    struct {
-		Reasoning int `json:"reasoning_tokens"`
-	} `json:"completion_tokens_details"`
-}
-
-type chatChoice struct {
-	reasoning, content, finish, stop string
-}
-
-// answer asks and reads the answer.
-func (p *process) answer(t *testing.T, body map[string]any) (a chatAnswer) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		t.Error(err)
-		return a
-	}
-	resp, err := p.post(t.Context(), string(data))
-	if err != nil {
-		t.Error(err)
-		return a
-	}
-	defer resp.Body.Close()
-	var b bytes.Buffer
-	if _, err := b.ReadFrom(resp.Body); err != nil {
-		t.Error(err)
-	}
-	a.status, a.body = resp.StatusCode, b.String()
-	var wire struct {
-		Error   struct{ Message, Param, Code string }
-		Usage   chatUsage
-		Choices []struct {
-			Finish  string `json:"finish_reason"`
-			Stop    string `json:"reasoning_stop"`
-			Message struct {
-				Content   string
-				Reasoning string `json:"reasoning_content"`
-			}
-		}
-	}
-	if err := json.Unmarshal(b.Bytes(), &wire); err != nil {
-		t.Error(fmt.Errorf("%.200s: %w", a.body, err))
-	}
-	a.err, a.usage = wire.Error, wire.Usage
-	for _, c := range wire.Choices {
-		a.choices = append(a.choices, chatChoice{c.Message.Reasoning, c.Message.Content, c.Finish, c.Stop})
-	}
-	return a
 }

@@ -308,8 +308,11 @@ func (g *Guide) opensThought(id int32) bool {
 
 // mayOpen: a thought may open.
 func (g *Guide) mayOpen() bool {
-	return g.stage == reasoning.Undecided && g.c.Thoughts && !g.opened && !g.started && len(g.c.Open) > 0
+	return g.stage == reasoning.Undecided && g.c.Thoughts && !g.opened && !g.started && len(g.c.Open) > 0 && g.roomToOpen()
 }
+
+// roomToOpen: a thought that opens now leaves what is reserved.
+func (g *Guide) roomToOpen() bool { return g.reserved() >= len(g.c.Open) }
 
 // Space is what counts as white space before an answer.
 const Space = " \t\r\n"
@@ -451,6 +454,15 @@ func (g *Guide) all(dst []uint32) (masked bool) {
 	}
 	fill(dst, g.c.Vocab.Size())
 	g.forbidEOS(dst)
+	if g.stage == reasoning.InReasoning || g.masks.framed || g.said {
+		return true
+	}
+	if g.c.MaxTokens-g.total == 1 { // the last token, and there is no answer yet
+		g.masks.silent.outOf(dst)
+	}
+	if len(g.c.Open) > 0 && !g.roomToOpen() {
+		forbid(dst, g.c.Open[0])
+	}
 	return true
 }
 

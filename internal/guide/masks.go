@@ -17,6 +17,7 @@ type Shared struct {
 type masks struct {
 	framed bool
 	blank  set // tokens of white space
+	silent set // tokens that say nothing: these, and control tokens
 	// leading are the tokens that begin with white space.
 	leading set
 	// straddling are the tokens that might end a thought and begin the answer at
@@ -28,9 +29,14 @@ func (s *Shared) masks(c *Config) *masks {
 	s.once.Do(func() {
 		s.all.framed = s.Framed
 		n := c.Vocab.Size()
-		s.all.blank, s.all.leading = make(set, (n+31)/32), make(set, (n+31)/32)
+		for _, one := range []*set{&s.all.blank, &s.all.silent, &s.all.leading} {
+			*one = make(set, (n+31)/32)
+		}
 		for id := range int32(n) {
 			text := c.Vocab.Bytes(id)
+			if len(text) == 0 || blank(text) || c.Vocab.IsControl(id) {
+				allow(s.all.silent, id)
+			}
 			if !c.Vocab.IsControl(id) {
 				if blank(text) {
 					allow(s.all.blank, id)
@@ -63,6 +69,12 @@ type set []uint32
 func (s set) into(dst []uint32) {
 	for i := range min(len(s), len(dst)) {
 		dst[i] |= s[i]
+	}
+}
+
+func (s set) outOf(dst []uint32) {
+	for i := range min(len(s), len(dst)) {
+		dst[i] &^= s[i]
 	}
 }
 
