@@ -11,6 +11,18 @@ import (
 //	open, without a key:  /healthz /readyz, and Config.PublicPaths
 //	with a key:           everything else, unknown paths included
 func (s *Server) routes() http.Handler {
+	// Open routes stand apart: nothing that a path can be made to look like
+	// leads from here to the router's other routes.
+	return s.exchange(s.checkHost(s.authenticate(s.open(), s.router())))
+}
+
+// open are the routes that need no key.
+func (s *Server) open() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{"/healthz": s.alive, "/readyz": s.ready}
+}
+
+// router has all others. api/openapi.yaml describes each.
+func (s *Server) router() chi.Router {
 	r := chi.NewRouter()
 	r.Use(s.noteRoute)
 	r.NotFound(s.notFound)
@@ -23,6 +35,8 @@ func (s *Server) routes() http.Handler {
 	get("/health", s.ready)
 	get("/version", s.version)
 	get("/metrics", s.exposition())
+	get("/openapi.json", s.describeJSON)
+	get("/openapi.yaml", s.describeYAML)
 	get("/v1/models", s.listModels)
 	get("/v1/models/*", s.getModel)
 
@@ -54,9 +68,5 @@ func (s *Server) routes() http.Handler {
 	post(s.inside(s.tokenize), "/tokenize", "/v1/tokenize")
 	post(s.inside(s.detokenize), "/detokenize", "/v1/detokenize")
 	post(s.inside(s.applyTemplate), "/apply-template")
-
-	// Open routes stand apart: nothing that a path can be made to look like
-	// leads from here to the router's other routes.
-	open := map[string]http.HandlerFunc{"/healthz": s.alive, "/readyz": s.ready}
-	return s.exchange(s.checkHost(s.authenticate(open, r)))
+	return r
 }
