@@ -389,10 +389,14 @@ func (g *Guide) reserved() int {
 	return g.c.MaxTokens - g.total - len(g.c.End) - g.c.Budget.Reserve
 }
 
-// endsSentence reports whether text ends a sentence or a line.
+// endsSentence reports whether text ends a sentence or a line. A point right
+// behind a digit may be a number's, until something else follows.
 func endsSentence(text []byte) bool {
 	if bytes.HasSuffix(text, []byte("\n")) {
 		return true
+	}
+	if n := len(text); n > 1 && text[n-1] == '.' && text[n-2] >= '0' && text[n-2] <= '9' {
+		return false
 	}
 	trimmed := bytes.TrimRight(text, " \"')”’")
 	for _, end := range []string{".", "!", "?", "。", "！", "？", ";", "；"} {

@@ -388,7 +388,9 @@ func TestASoftCloseComesWithASentence(t *testing.T) {
 		{"one. two. three and four and five", "one. two."},
 		{"one. two! three and four and five", "one. two!"},
 		{"one two\nthree and four and five", "one two\n"},
-		{"one two three and four", "one two three an"}, // none: the hard limit
+		{"one two three and four", "one two three an"},      // none: the hard limit
+		{"up to 9.11 and 9.80 it goes", "up to 9.11 and 9"}, // no sentence ends within a number
+		{"it is 9.11. and on and on", "it is 9.11. "},
 		{"a.b.c and so on and on", "a.b.c and so on "}, // before the grace nothing counts
 	} {
 		got := play(t, r, d, script{open: true, max: 40, says: c.says, budget: guide.Budget{Limited: true, Tokens: 16, Grace: 9}}, noise())
