@@ -89,7 +89,7 @@ func gpuSizes(cfg Config, arch *model.Config, weightBytes, room int64) (backend.
 	}
 	if fits < int64(pages) {
 		if cfg.MaxModelLen > 0 || fits < 1 {
-			return backend.Config{}, fmt.Errorf("the GPU has room for %s: weights take %s, activations about %s, the KV cache of one context of %d tokens %s (see --max-model-len, --gpu-memory-utilization, --kv-cache-memory-bytes)",
+			return backend.Config{}, fmt.Errorf("the GPU has room for %s: weights take %s, activations about %s, the KV cache of one context of %d tokens %s (see --max-model-len, --max-num-batched-tokens, --gpu-memory-utilization, --kv-cache-memory-bytes)",
 				mib(room), mib(weightBytes), mib(working), context, mib(int64(pages)*pageBytes))
 		}
 		pages = int(fits)
@@ -114,7 +114,7 @@ func contextOf(cfg Config, arch *model.Config, size backend.Config) int {
 	return min(arch.MaxContext(), size.MaxContext)
 }
 
-func mib(n int64) string { return strconv.FormatInt(n>>20, 10) + " MiB" }
+func mib(n int64) string { return strconv.FormatInt((n+1<<20-1)>>20, 10) + " MiB" }
 
 // availableMemory is what the system says a program may still use, bytes; the
 // control group's limit counts where there is one. 0: not known.
