@@ -195,3 +195,33 @@ func TestReferencesAreResolvedOrNamed(t *testing.T) {
 		t.Errorf("%v, %+v", err, r.Input)
 	}
 }
+
+// Whatever a body is, it becomes a chat or an error with a message; an item that
+// is accepted can be written and read again.
+func FuzzDecode(f *testing.F) {
+	f.Add(`{"input":[` + strings.Join([]string{user, thought, said, called, result}, ",") + `],"tools":[{"type":"function","name":"f","parameters":{}}]}`)
+	f.Add(`{"input":"a","reasoning":{"effort":"low","temperature":0.5},"text":{"format":{"type":"json_schema","schema":{}}},"metadata":{"a":"b"}}`)
+	f.Add(`{"input":[{"role":"user","content":[]},{"type":"item_reference","id":"x"}]}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		r, err := Decode([]byte(body))
+		if err == nil {
+			if err = r.Resolve(func(string) (Item, bool) { return Item{}, false }); err == nil {
+				_, err = r.Chat(r.Input)
+			}
+		}
+		var e *openai.Error
+		if err != nil && (!errors.As(err, &e) || e.Message == "") {
+			t.Fatalf("%q: %#v", body, err)
+		}
+		if err != nil {
+			return
+		}
+		text, err := json.Marshal(r.Input)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Decode([]byte(`{"input":` + string(text) + `}`)); err != nil {
+			t.Fatalf("%q: its items %s: %v", body, text, err)
+		}
+	})
+}

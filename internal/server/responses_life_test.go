@@ -360,16 +360,19 @@ func TestTruncationLeavesTheOldestOut(t *testing.T) {
 		input = append(input, fmt.Sprintf(`{"role":"user","content":"number %d: %s"}`, i, strings.Repeat("word ", 10)),
 			fmt.Sprintf(`{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":"result %d"}`, i))
 	}
-	body := `{"instructions":"Be brief.","max_output_tokens":16,"input":[` + strings.Join(input, ",") + `,{"role":"user","content":"the question"}]`
-	if r := f.respond(t, body+`}`); r.status != 400 || *envelope(t, r).Code != "context_length_exceeded" || *envelope(t, r).Param != "max_output_tokens" && *envelope(t, r).Param != "input" {
+	body := `{"instructions":"Be brief.","input":[` + strings.Join(input, ",") + `,{"role":"user","content":"the question"}]`
+	if r := f.respond(t, body+`}`); r.status != 400 || *envelope(t, r).Code != "context_length_exceeded" || *envelope(t, r).Param != "input" {
 		t.Errorf("%d %s", r.status, r.body)
 	}
-	f.responded(t, body+`,"truncation":"auto"}`)
-	if len(prompts) != 1 || !strings.Contains(prompts[0], "Be brief.") || !strings.Contains(prompts[0], "the question") || strings.Contains(prompts[0], "number 0:") || !strings.Contains(prompts[0], "result 99") {
-		t.Errorf("%q", prompts)
-	}
-	if calls, results := strings.Count(prompts[0], `"name": "f"`), strings.Count(prompts[0], "result "); calls != results || results == 0 {
-		t.Errorf("%d calls, %d results: %q", calls, results, prompts[0])
+	for most := 16; most < 130; most += 38 { // whichever message of a turn is the first that stays
+		prompts = nil
+		f.responded(t, fmt.Sprintf(`%s,"truncation":"auto","max_output_tokens":%d}`, body, most))
+		if len(prompts) != 1 || !strings.Contains(prompts[0], "Be brief.") || !strings.Contains(prompts[0], "the question") || strings.Contains(prompts[0], "number 0:") || !strings.Contains(prompts[0], "result 99") {
+			t.Errorf("%q", prompts)
+		}
+		if calls, results := strings.Count(prompts[0], `"name": "f"`), strings.Count(prompts[0], "result "); calls != results || results == 0 {
+			t.Errorf("%d calls, %d results: %q", calls, results, prompts[0])
+		}
 	}
 	if r := f.respond(t, `{"truncation":"auto","input":"`+strings.Repeat("word ", 5000)+`"}`); r.status != 400 {
 		t.Errorf("a question that is too long by itself: %d", r.status)
