@@ -443,12 +443,20 @@ func TestFailuresAreWhatTheDescriptionSays(t *testing.T) {
 
 // Log-probabilities as the wire has them; the scripted engine has none.
 func TestLogprobsAreWhatTheDescriptionSays(t *testing.T) {
-	token := llm.TextLogprob{Bytes: []byte{0xe6, 0x97}, Logprob: -1.5}
-	data, err := json.Marshal(wireLogprobs([]llm.TextLogprob{{Bytes: []byte("a"), Logprob: float32(math.Inf(-1)), Top: []llm.TextLogprob{token}}, token}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := describedAPI(t).check("/components/schemas/Logprobs", data); err != nil {
-		t.Errorf("%s: %v", data, err)
+	half := llm.TextLogprob{ID: 7, Bytes: []byte{0xe6, 0x97}, Logprob: -1.5}
+	tokens := []llm.TextLogprob{{ID: 5, Bytes: []byte("a"), Logprob: float32(math.Inf(-1)), Top: []llm.TextLogprob{half}}, half}
+	first := llm.TextLogprob{Bytes: []byte("b"), Logprob: float32(math.NaN())}
+	for schema, v := range map[string]any{
+		"Logprobs": wireLogprobs(tokens), "ReasoningLogprobs": wireThought(tokens),
+		"TextLogprobs":   (&textPlace{}).logprobs(append([]llm.TextLogprob{first}, tokens...)),
+		"PromptLogprobs": wirePrompt([]llm.PromptTextLogprob{{TextLogprob: first}, {TextLogprob: tokens[0], Rank: 3}}),
+	} {
+		data, err := json.Marshal(v)
+		if err == nil {
+			err = describedAPI(t).check("/components/schemas/"+schema, data)
+		}
+		if err != nil {
+			t.Errorf("%s: %s: %v", schema, data, err)
+		}
 	}
 }
