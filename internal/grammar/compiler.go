@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/reasond/reasond/internal/native"
@@ -80,12 +81,53 @@ func (c *Compiler) fill(e *entry) {
 	defer close(e.ready)
 	kind, source, err := e.spec.source()
 	if err == nil {
-		e.grammar, err = c.trie.Compile(kind, source)
+		e.grammar, err = c.compile(kind, source)
 	}
-	if errors.Is(err, native.ErrClosed) {
+	switch {
+	case errors.Is(err, native.ErrClosed):
 		err = fmt.Errorf("the model is being closed: %w", err)
+	case err != nil:
+		err = readable{err}
 	}
 	e.err = err
+}
+
+func (c *Compiler) compile(kind native.GrammarKind, source string) (*native.Grammar, error) {
+	g, err := c.trie.Compile(kind, source)
+	if err == nil {
+		err = begins(g)
+	}
+	return g, err
+}
+
+// begins takes a matcher's first step: it finds a grammar that forces a text
+// without an end.
+func begins(g *native.Grammar) error {
+	m, err := g.Matcher()
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	ids, err := m.Forced()
+	if err == nil {
+		_, err = m.Accept(ids[:min(len(ids), 1)])
+	}
+	return err
+}
+
+// readable is an error of a length that a client can read: some repeat the
+// request.
+type readable struct{ error }
+
+func (r readable) Unwrap() error { return r.error }
+
+func (r readable) Error() string {
+	const most = 600
+	text := r.error.Error()
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most/2], "") + " … " + strings.ToValidUTF8(text[len(text)-most/2:], "")
 }
 
 // Close frees the trie; grammars and matchers go when nobody holds them.

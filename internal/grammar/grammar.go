@@ -124,7 +124,7 @@ func choice(source string) (string, error) {
 		}
 		quoted[i] = Quote(s)
 	}
-	return "start: " + strings.Join(quoted, " | "), nil
+	return "start: CHOICE\nCHOICE: " + strings.Join(quoted, " | "), nil // a lexeme: as rules, many are too many
 }
 
 // Quote is a string as a literal of Lark.
