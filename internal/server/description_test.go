@@ -272,6 +272,8 @@ func exchanges() []exchanged {
 		{path: "/api/embed", body: `{}`, status: 400}, {path: "/api/embeddings", body: `{}`, status: 400}, {path: "/v1/embeddings", body: `{}`, status: 400},
 		{path: "/generate", body: `{"text":"?"}`}, {path: "/generate", body: `{"input_ids":[[5],[6]],"sampling_params":{"n":2,"max_new_tokens":5},"stream":true}`}, {path: "/generate", body: `{}`, status: 400},
 		{path: "/separate_reasoning", body: `{"text":"<think>a</think>b","reasoning_parser":"qwen3"}`}, {path: "/separate_reasoning", body: `{}`, status: 400},
+		{path: "/parse_function_call", body: `{"text":"a","tool_call_parser":"hermes","tools":[{"type":"function","function":{"name":"f"}}]}`}, {path: "/parse_function_call", body: `{}`, status: 400},
+		{path: "/parse_function_call", body: `{"text":"a<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>",` + strings.Split(tools, `,"tool_choice"`)[0] + `}`},
 		{path: "/tokenize", body: `{"prompt":"a"}`}, {path: "/v1/tokenize", body: `{"prompt":["a","b"],"return_token_strs":true}`}, {path: "/tokenize", body: `{` + messages + `}`}, {path: "/v1/tokenize", body: `{}`, status: 400},
 		{path: "/detokenize", body: `{"tokens":[5]}`}, {path: "/v1/detokenize", body: `{"tokens":[[5],[6]]}`}, {path: "/detokenize", body: `{}`, status: 400},
 		{path: "/apply-template", body: `{` + messages + `}`}, {path: "/apply-template", body: `{}`, status: 400},

@@ -65,6 +65,7 @@ func (s *Server) router() chi.Router {
 	post(s.inside(s.embeddings), "/v1/embeddings")
 	post(s.inside(s.generate), "/generate")
 	post(s.inside(s.separateReasoning), "/separate_reasoning")
+	post(s.inside(s.parseFunctionCall), "/parse_function_call")
 	post(s.inside(s.tokenize), "/tokenize", "/v1/tokenize")
 	post(s.inside(s.detokenize), "/detokenize", "/v1/detokenize")
 	post(s.inside(s.applyTemplate), "/apply-template")

@@ -64,6 +64,33 @@ func (s *Server) separateReasoning(ctx context.Context, w http.ResponseWriter, r
 	return nil
 }
 
+// parseFunctionCall is POST /parse_function_call.
+func (s *Server) parseFunctionCall(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	req, err := decoded(s, w, r, native.DecodeFunctionCall)
+	if err != nil {
+		return err
+	}
+	m, err := s.model(req.Model)
+	if err != nil {
+		return err
+	}
+	done, err := s.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	text, calls, err := m.ParseCalls(req.Parser, req.Tools, req.Text)
+	if err != nil {
+		return err
+	}
+	answer := native.FunctionCallResponse{NormalText: text, Calls: []native.FunctionCall{}}
+	for _, c := range calls {
+		answer.Calls = append(answer.Calls, native.FunctionCall{ToolIndex: c.Tool, Name: c.Name, Parameters: c.Arguments})
+	}
+	writeJSON(w, answer)
+	return nil
+}
+
 // parser is the parser that the request names, or else the model's.
 func (s *Server) parser(req *native.SeparateRequest) (*reasoning.Descriptor, error) {
 	m, err := s.model(req.Model)

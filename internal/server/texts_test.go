@@ -17,6 +17,9 @@ func TestTextsComeAndGo(t *testing.T) {
 		{"/separate_reasoning", `{"text":"a</think>b","reasoning_parser":"deepseek_r1","in_reasoning":false}`, `{"reasoning_text":"","text":"a</think>b"}`},
 		{"/separate_reasoning", `{"text":"<think>a</think>b"}`, `{"reasoning_text":"a","text":"b"}`},
 		{"/separate_reasoning", `{"text":""}`, `{"reasoning_text":"","text":""}`},
+		{"/parse_function_call", `{"text":"So.\n<tool_call>\n{\"name\": \"g\", \"arguments\": {\"a\": 1}}\n</tool_call>","tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}],"tool_call_parser":"hermes"}`, `{"normal_text":"So.\n","calls":[{"tool_index":1,"name":"g","parameters":"{\"a\": 1}"}]}`},
+		{"/parse_function_call", `{"text":"[h(x='y')]","tools":[{"type":"function","function":{"name":"f"}}],"tool_call_parser":"pythonic"}`, `{"normal_text":"","calls":[{"tool_index":-1,"name":"h","parameters":"{\"x\": \"y\"}"}]}`},
+		{"/parse_function_call", `{"text":"none","tools":[{"type":"function","function":{"name":"f"}}],"tool_call_parser":"qwen"}`, `{"normal_text":"none","calls":[]}`},
 		{"/tokenize", `{"prompt":"<|im_end|>"}`, `{"count":1,"max_model_len":4096,"tokens":[1273],"token_strs":null}`},
 		{"/v1/tokenize", `{"model":"tiny","prompt":["<|im_end|>",""],"return_token_strs":true}`, `{"count":[1,0],"max_model_len":4096,"tokens":[[1273],[]],"token_strs":[["<|im_end|>"],[]]}`},
 		{"/tokenize", `{"prompt":""}`, `{"count":0,"max_model_len":4096,"tokens":[],"token_strs":null}`},
@@ -37,6 +40,8 @@ func TestTextsAreRefusedByName(t *testing.T) {
 	for _, c := range []struct{ path, body, param string }{
 		{"/separate_reasoning", `{}`, "text"}, {"/separate_reasoning", `{"text":1}`, "text"}, {"/separate_reasoning", `{"text":"","reasoning_parser":"none such"}`, "reasoning_parser"},
 		{"/separate_reasoning", `{"text":"","in_reasoning":"yes"}`, "in_reasoning"}, {"/separate_reasoning", `{"text":"","more":1}`, "more"}, {"/separate_reasoning", `{"text":"\ud800"}`, ""},
+		{"/parse_function_call", `{"tools":[]}`, "text"}, {"/parse_function_call", `{"text":"a"}`, "tools"}, {"/parse_function_call", `{"text":"a","tools":7}`, "tools"}, {"/parse_function_call", `{"text":"a","tools":[{"type":"function","function":{"name":"f"}}],"tool_call_parser":"none such"}`, "tool_call_parser"},
+		{"/parse_function_call", `{"text":"a","tools":[{"type":"function","function":{"name":"f"}}]}`, "tool_call_parser"}, {"/parse_function_call", `{"text":"a","more":1}`, "more"},
 		{"/tokenize", `{}`, "prompt"}, {"/tokenize", `{"prompt":{}}`, "prompt"}, {"/tokenize", `{"prompt":[1]}`, "prompt[0]"}, {"/tokenize", `{"prompt":[["a"]]}`, "prompt[0]"},
 		{"/tokenize", `{"prompt":"a","messages":[{"role":"user","content":"b"}]}`, "prompt"}, {"/tokenize", `{"messages":[{"role":"user","content":"b"}],"add_special_tokens":true}`, "add_special_tokens"},
 		{"/tokenize", `{"prompt":"` + long + `"}`, "prompt"}, {"/tokenize", `{"prompt":"a","return_token_strs":1}`, "return_token_strs"}, {"/tokenize", `{"prompt":"a","model":"nobody"}`, "model"},
