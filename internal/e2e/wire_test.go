@@ -31,7 +31,7 @@ type chatUsage struct {
 type chatChoice struct {
 	reasoning, content, finish, stop string
 	calls                            []wireCall
-	logprobs                         *wireLogprobs // nil: null
+	logprobs, thoughtLogprobs        *wireLogprobs // nil: null
 }
 
 type wireCall struct {
@@ -40,10 +40,7 @@ type wireCall struct {
 	Function struct{ Name, Arguments string }
 }
 
-type wireLogprobs struct {
-	Content   []wireLogprob
-	Reasoning []wireLogprob `json:"reasoning"`
-}
+type wireLogprobs struct{ Content []wireLogprob }
 
 type wireLogprob struct {
 	Token   string
@@ -57,6 +54,7 @@ type wireChoice struct {
 	Finish   string `json:"finish_reason"`
 	Stop     string `json:"reasoning_stop"`
 	Logprobs *wireLogprobs
+	Thought  *wireLogprobs `json:"reasoning_logprobs"`
 	Message  wireMessage
 	Delta    wireMessage
 }
@@ -117,7 +115,7 @@ func (a *chatAnswer) whole(data []byte) error {
 			return fmt.Errorf("choice %d has index %d", i, c.Index)
 		}
 		m := c.Message
-		a.choices = append(a.choices, chatChoice{m.Reasoning, m.Content, c.Finish, c.Stop, m.Calls, c.Logprobs})
+		a.choices = append(a.choices, chatChoice{m.Reasoning, m.Content, c.Finish, c.Stop, m.Calls, c.Logprobs, c.Thought})
 	}
 	return nil
 }
@@ -176,13 +174,8 @@ func (c *chatChoice) delta(w wireChoice) error {
 	c.reasoning += w.Delta.Reasoning
 	c.content += w.Delta.Content
 	c.finish, c.stop = w.Finish, w.Stop
-	if w.Logprobs != nil {
-		if c.logprobs == nil {
-			c.logprobs = &wireLogprobs{}
-		}
-		c.logprobs.Content = append(c.logprobs.Content, w.Logprobs.Content...)
-		c.logprobs.Reasoning = append(c.logprobs.Reasoning, w.Logprobs.Reasoning...)
-	}
+	c.logprobs = c.logprobs.with(w.Logprobs)
+	c.thoughtLogprobs = c.thoughtLogprobs.with(w.Thought)
 	for _, call := range w.Delta.Calls {
 		if call.Index == nil || *call.Index > len(c.calls) {
 			return fmt.Errorf("a call out of order: %+v", call)
@@ -198,4 +191,16 @@ func (c *chatChoice) delta(w wireChoice) error {
 		known.Function.Arguments += call.Function.Arguments
 	}
 	return nil
+}
+
+// with is l with what a chunk adds.
+func (l *wireLogprobs) with(more *wireLogprobs) *wireLogprobs {
+	switch {
+	case more == nil:
+		return l
+	case l == nil:
+		l = &wireLogprobs{}
+	}
+	l.Content = append(l.Content, more.Content...)
+	return l
 }
