@@ -2,8 +2,13 @@ package e2e_test
 
 import (
 	"errors"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
+
+	openaigo "github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
 
 	"github.com/reasond/reasond/api/reasoning"
 	engine "github.com/reasond/reasond/internal/engine/scripted"
@@ -45,5 +50,22 @@ func TestOtherDialectsTellCallsAndFaults(t *testing.T) {
 			Name: name, Created: time.Now(), Engine: e, Parser: &d, Tools: hermes, Defaults: llm.UnsetSampling(),
 		})
 	}
-	python(t, nil, "dialects.py", serveModels(t, models), "scripted")
+	base := serveModels(t, models)
+	python(t, nil, "dialects.py", base, "scripted")
+
+	client := openaigo.NewClient(option.WithBaseURL(base+"/v1"), option.WithAPIKey("none"), option.WithMaxRetries(0))
+	params := asks(paris)
+	params.Model = "breaks"
+	var fault *openaigo.Error
+	if _, err := client.Chat.Completions.New(t.Context(), params); !errors.As(err, &fault) || fault.StatusCode != http.StatusInternalServerError {
+		t.Errorf("a broken answer, whole: %v", err)
+	}
+	stream := client.Chat.Completions.NewStreaming(t.Context(), params)
+	var acc openaigo.ChatCompletionAccumulator
+	for stream.Next() {
+		acc.AddChunk(stream.Current())
+	}
+	if err := stream.Err(); err == nil || strings.Contains(err.Error(), "secret") || acc.Choices[0].Message.Content != "It is" || acc.Choices[0].FinishReason != "" {
+		t.Errorf("a broken answer, streamed: %v, %q", err, acc.Choices[0].Message.Content)
+	}
 }

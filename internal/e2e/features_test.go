@@ -255,6 +255,24 @@ func TestFormsByOpenAIsGoClient(t *testing.T) {
 	a.refused("reserve_answer_tokens", short, option.WithJSONSet("reserve_answer_tokens", 30))
 }
 
+// The server's bounds hold where a request says nothing, its ceiling always.
+func TestTheServersBoundsOfAThought(t *testing.T) {
+	free := newGoAsker(t, start(t, "--dtype", "float32").base).both(asks(strawberry))[0]
+	bounded := newGoAsker(t, start(t, "--dtype", "float32", "--thinking-token-budget", "6", "--max-thinking-tokens", "12", "--break-reasoning-loops").base)
+	thought := func(budget any) string {
+		t.Helper()
+		got := bounded.both(asks(strawberry), option.WithJSONSet("thinking_token_budget", budget), option.WithJSONSet("thinking_budget_grace", 0))[0]
+		if got.Stop != "budget" || got.Content == "" || !strings.HasPrefix(free.Thought, got.Thought) {
+			t.Errorf("budget %v: %q", budget, got)
+		}
+		return got.Thought
+	}
+	usual, least, most, more := thought(nil), thought(3), thought(12), thought(1000)
+	if len(least) >= len(usual) || len(usual) >= len(most) || more != most || thought(-1) != usual {
+		t.Errorf("3 tokens: %q, as the server has it: %q, 12: %q, 1000: %q", least, usual, most, more)
+	}
+}
+
 // A reasond in front of another steers nothing: what asks for it is refused, by
 // its field, and tools work both ways.
 func TestToolsAndRefusalsInFrontOfAnotherServer(t *testing.T) {
