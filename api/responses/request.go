@@ -107,8 +107,7 @@ func (r *Request) member(name string, v openai.Value) error {
 	case "tools":
 		err = r.tools(v)
 	case "tool_choice":
-		set.ToolChoice = v.JSON()
-		err = r.chat.Set(name, name, v)
+		err = r.toolChoice(v)
 	default:
 		if notBuilt[name] {
 			return openai.Unsupported(name, "not supported by this server")

@@ -163,7 +163,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{`"input":"a","tools":[{"type":"function"}]`, "tools[0].name", openai.CodeMissing},
 		{`"input":"a","tools":[{"name":"f"}]`, "tools[0].type", openai.CodeMissing},
 		{`"input":"a","tool_choice":"required"`, "tool_choice", openai.CodeInvalidValue},
-		{`"input":"a","tool_choice":{"type":"allowed_tools","mode":"auto","tools":[]}`, "tool_choice.mode", openai.CodeUnknown},
+		{`"input":"a","tool_choice":{"type":"allowed_tools","mode":"auto","tools":[]}`, "tool_choice.type", openai.CodeUnsupported},
 		{`"input":"a","reasoning":{"effort":"huge"}`, "reasoning.effort", openai.CodeInvalidValue},
 		{`"input":"a","reasoning":{"summary":"long"}`, "reasoning.summary", openai.CodeInvalidValue},
 		{`"input":"a","reasoning":{"x":1}`, "reasoning.x", openai.CodeUnknown},

@@ -38,6 +38,28 @@ func (r *Request) tools(v openai.Value) error {
 	return r.chat.Set("tools", "tools", openai.NewValue(list))
 }
 
+// toolChoice is a chat's; choices among tools of other types, or among some of
+// them, are known by their type.
+func (r *Request) toolChoice(v openai.Value) error {
+	r.Settings.ToolChoice = v.JSON()
+	if v.Kind() == "object" {
+		err := v.Members(func(name string, v openai.Value) error {
+			if name != "type" {
+				return nil
+			}
+			kind, err := v.String("tool_choice.type")
+			if err == nil && kind != "function" {
+				err = openai.Unsupported("tool_choice.type", `only "function" is supported by this server`)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return r.chat.Set("tool_choice", "tool_choice", v)
+}
+
 func readTool(path string, v openai.Value) (tool, error) {
 	var t tool
 	if err := v.Expect(path, "object"); err != nil {
