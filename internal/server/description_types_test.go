@@ -21,7 +21,7 @@ var answerTypes = map[string]any{
 	"Message": anthropic.Message{}, "TokenCount": anthropic.Count{}, "AnthropicError": anthropic.ErrorResponse{},
 	"OllamaChunk": ollama.Chunk{}, "OllamaTags": ollama.Tags{}, "OllamaShow": ollama.Show{}, "OllamaError": ollama.ErrorResponse{},
 	"Response": responses.Response{}, "ResponseDeleted": responses.Deleted{}, "ItemList": responses.ItemList{},
-	"Generated": native.GenerateResponse{}, "Separated": native.SeparateResponse{}, "Prompt": native.ApplyTemplateResponse{},
+	"Generated": native.GenerateResponse{}, "Separated": native.SeparateResponse{}, "FunctionCalls": native.FunctionCallResponse{}, "Prompt": native.ApplyTemplateResponse{},
 	"Status": status{},
 }
 
