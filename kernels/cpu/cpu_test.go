@@ -20,10 +20,10 @@ func machine(t *testing.T, isa ISA, threads int, float32 bool, rows int) *Machin
 	return m
 }
 
-var formatNames = [...]string{"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_K", "Q4_K", "Q6_K"}
+var formatNames = [...]string{"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_K", "Q4_K", "Q6_K", "MXFP4"}
 
 // fileBlocks are bytes and elements of a block in the file.
-var fileBlocks = [...][2]int{{4, 1}, {2, 1}, {2, 1}, {34, 32}, {18, 32}, {20, 32}, {176, 256}, {144, 256}, {210, 256}}
+var fileBlocks = [...][2]int{{4, 1}, {2, 1}, {2, 1}, {34, 32}, {18, 32}, {20, 32}, {176, 256}, {144, 256}, {210, 256}, {17, 32}}
 
 // randomRows is n rows of k weights as a file has them: all bit patterns of the
 // codes, scales between 0.002 and 0.004.
@@ -47,6 +47,8 @@ func randomRows(r *rand.Rand, format, n, k int) []byte {
 		case Q4_1, Q4_K, Q5_K:
 			scale(0)
 			scale(2)
+		case MXFP4:
+			data[at] = byte(118 + r.IntN(4))
 		case Q6_K:
 			scale(208)
 		}

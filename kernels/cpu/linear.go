@@ -19,6 +19,8 @@ const (
 	Q5_K = C.RK_Q5_K
 	Q4_K = C.RK_Q4_K
 	Q6_K = C.RK_Q6_K
+
+	MXFP4 = C.RK_MXFP4
 )
 
 // Linear is packed matrices whose outputs lie side by side. With gated there is

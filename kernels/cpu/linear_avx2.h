@@ -3,7 +3,7 @@
 //
 // vpmaddubsw multiplies unsigned weights with signed inputs and adds pairs in
 // int16. As many products are added there as cannot overflow: all 32 of a block
-// with 4-bit weights (15*127*2*8 < 2^15), 16 with 5 bits, 8 with 6 bits; then
+// with 4-bit weights (15*127*2*8 < 2^15), 16 with 5 bits or MXFP4 (24*127*2*4), 8 with 6 bits; then
 // they are widened to int32. Whole bytes go as |w| times sign(w)*x: 128*127*2
 // fits once. All of it is exact; what follows is as in linear_avx512.h, but
 // minima stay float32.
@@ -13,7 +13,7 @@
 // The input form for each weight format.
 #define FORMS { \
   [RK_F32] = RK_ACT_F32, [RK_F16] = RK_ACT_F32, [RK_BF16] = RK_ACT_F32, [RK_Q8_0] = RK_ACT_I8, [RK_Q4_0] = RK_ACT_I8, \
-  [RK_Q4_1] = RK_ACT_I8, [RK_Q5_K] = RK_ACT_I8, [RK_Q4_K] = RK_ACT_I8, [RK_Q6_K] = RK_ACT_I8, \
+  [RK_Q4_1] = RK_ACT_I8, [RK_Q5_K] = RK_ACT_I8, [RK_Q4_K] = RK_ACT_I8, [RK_Q6_K] = RK_ACT_I8, [RK_MXFP4] = RK_ACT_I8, \
 }
 
 typedef __m256i i8_sums[2][TILE];
@@ -37,6 +37,7 @@ AI __m256i nibbles(const int F, const uint8_t *q, const uint8_t *high, int j, in
     h = j == 3 ? _mm256_srli_epi16(h, 2) : _mm256_slli_epi16(h, 4 - 2 * j);
     x = _mm256_or_si256(x, _mm256_and_si256(h, _mm256_set1_epi8(48)));
   }
+  if (F == RK_MXFP4) x = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)E2M1_PLUS_12)), x);
   return x;
 }
 
@@ -115,7 +116,7 @@ AI void start_zero(const int T, i8_sums c) {
   UNROLL for (int t = 0; t < T; t++) c[0][t] = c[1][t] = _mm256_setzero_si256();
 }
 
-// 64 k of Q4_0, Q4_1, Q8_0. r is the byte of the row group in a dword's 128,
+// 64 k of Q4_0, Q4_1, Q8_0, MXFP4. r is the byte of the row group in a dword's 128,
 // r/2 in halves, r/4 in bytes.
 AI void step_64(const int F, const int T, const uint8_t *w, const int r, const char *const *a, size_t o, vf acc[2][TILE]) {
   const int D = F == RK_Q8_0 ? Q8_D : Q4_D;
@@ -124,7 +125,11 @@ AI void step_64(const int F, const int T, const uint8_t *w, const int r, const c
     const uint8_t *d = w + D + b * 64 + r / 2;
     if (F == RK_Q4_0) start_at(T, a, o + AT_START(b), c);
     else start_zero(T, c);
-    if (F == RK_Q8_0) dot_bytes(T, w + b * 1024, r, a, o + 32 * (size_t)b, c);
+    if (F == RK_MXFP4) { // -12 times the sum
+      start_at(T, a, o + AT_START(b), c);
+      UNROLL for (int t = 0; t < T; t++) c[0][t] = c[1][t] = _mm256_add_epi32(c[0][t], _mm256_srai_epi32(c[0][t], 1));
+      dot_half(F, T, w + b * 512, 0, r, 0, a, o + 32 * (size_t)b, c), dot_half(F, T, w + b * 512, 0, r, 1, a, o + 32 * (size_t)b, c);
+    } else if (F == RK_Q8_0) dot_bytes(T, w + b * 1024, r, a, o + 32 * (size_t)b, c);
     else dot_nibbles(T, w + b * 512, r, a, o + 32 * (size_t)b, c);
     add_scaled(T, c, vldf16(d), vldf16(d + 16), a, o + AT_SCALE(b), acc);
     if (F == RK_Q4_1) add_minima(T, vldf16(d + Q4_M - Q4_D), vldf16(d + Q4_M - Q4_D + 16), a, o + AT_SUM(b), acc);
@@ -164,7 +169,7 @@ AI void step_q6_k(const int F, const int T, const uint8_t *w, const int r, const
 }
 
 AI void tile_run_i8(const int F, const int T, const tile *o) {
-  const size_t records = F == RK_Q8_0 || F == RK_Q4_0 || F == RK_Q4_1 ? 1 : 4;
+  const size_t records = F == RK_Q8_0 || F == RK_Q4_0 || F == RK_Q4_1 || F == RK_MXFP4 ? 1 : 4;
   const char *a[TILE];
   UNROLL for (int t = 0; t < T; t++) a[t] = o->a[t];
   size_t end = (size_t)o->steps * records * sizeof(act_i8);

@@ -14,7 +14,7 @@
 // The input form for each weight format.
 #define FORMS { \
   [RK_F32] = RK_ACT_F32, [RK_F16] = RK_ACT_F32, [RK_BF16] = RK_ACT_BF16, [RK_Q8_0] = RK_ACT_I8, [RK_Q4_0] = RK_ACT_I8, \
-  [RK_Q4_1] = RK_ACT_I8, [RK_Q5_K] = RK_ACT_I8, [RK_Q4_K] = RK_ACT_I8, [RK_Q6_K] = RK_ACT_I8, \
+  [RK_Q4_1] = RK_ACT_I8, [RK_Q5_K] = RK_ACT_I8, [RK_Q4_K] = RK_ACT_I8, [RK_Q6_K] = RK_ACT_I8, [RK_MXFP4] = RK_ACT_I8, \
 }
 
 // ---- bfloat16 -----------------------------------------------------------------
@@ -98,25 +98,31 @@ AI __m512bh minima_pair(const uint8_t *w) {
   return (__m512bh)_mm512_mask_blend_epi16(0xaaaaaaaa, x, _mm512_add_epi32(y, round));
 }
 
-// 64 k of Q4_0, Q4_1, Q8_0
+// codes of F as weights
+AI __m512i values_of(const int F, __m512i codes) {
+  if (F != RK_MXFP4) return codes;
+  return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)E2M1_PLUS_12)), codes);
+}
+
+// 64 k of Q4_0, Q4_1, Q8_0, MXFP4
 AI void step_64(const int F, const int T, const uint8_t *w, const char *const *a, size_t o, __m512 acc[2][MAX_TILE]) {
   const int D = F == RK_Q8_0 ? Q8_D : Q4_D;
   UNROLL for (int b = 0; b < 2; b++) {
     __m512i c[2][MAX_TILE];
     UNROLL for (int t = 0; t < T; t++) {
       __m512i start = broadcast32(a[t] + o + AT_START(b));
-      c[0][t] = c[1][t] = F == RK_Q8_0 ? _mm512_slli_epi32(start, 4) : start;
+      c[0][t] = c[1][t] = F == RK_Q8_0 ? _mm512_slli_epi32(start, 4) : F == RK_MXFP4 ? _mm512_add_epi32(start, _mm512_srai_epi32(start, 1)) : start;
     }
     if (F == RK_Q8_0) dot_bytes(T, w + b * 1024, a, o + 32 * (size_t)b, c);
     else {
       UNROLL for (int j = 0; j < 4; j++) {
         __m512i x0 = _mm512_load_si512(w + b * 512 + j * 128), x1 = _mm512_load_si512(w + b * 512 + j * 128 + 64), m4 = _mm512_set1_epi8(15);
-        __m512i l0 = _mm512_and_si512(x0, m4), l1 = _mm512_and_si512(x1, m4);
+        __m512i l0 = values_of(F, _mm512_and_si512(x0, m4)), l1 = values_of(F, _mm512_and_si512(x1, m4));
         UNROLL for (int t = 0; t < T; t++) {
           __m512i y = broadcast32(a[t] + o + 32 * b + 4 * j);
           c[0][t] = _mm512_dpbusd_epi32(c[0][t], l0, y), c[1][t] = _mm512_dpbusd_epi32(c[1][t], l1, y);
         }
-        __m512i h0 = _mm512_and_si512(_mm512_srli_epi16(x0, 4), m4), h1 = _mm512_and_si512(_mm512_srli_epi16(x1, 4), m4);
+        __m512i h0 = values_of(F, _mm512_and_si512(_mm512_srli_epi16(x0, 4), m4)), h1 = values_of(F, _mm512_and_si512(_mm512_srli_epi16(x1, 4), m4));
         UNROLL for (int t = 0; t < T; t++) {
           __m512i y = broadcast32(a[t] + o + 32 * b + 16 + 4 * j);
           c[0][t] = _mm512_dpbusd_epi32(c[0][t], h0, y), c[1][t] = _mm512_dpbusd_epi32(c[1][t], h1, y);
@@ -174,7 +180,7 @@ AI void step_q6_k(const int F, const int T, const uint8_t *w, const char *const 
 }
 
 AI void tile_run_i8(const int F, const int T, const tile *o) {
-  const size_t records = F == RK_Q8_0 || F == RK_Q4_0 || F == RK_Q4_1 ? 1 : 4;
+  const size_t records = F == RK_Q8_0 || F == RK_Q4_0 || F == RK_Q4_1 || F == RK_MXFP4 ? 1 : 4;
   __m512 acc[2][MAX_TILE];
   const char *a[MAX_TILE];
   const uint8_t *w = o->w, *fetch = o->fetch;

@@ -23,8 +23,11 @@ AI void fetch_lines(const uint8_t *p, int lines) {
 
 // rk_step_bytes as a constant
 AI int step_bytes_of(const int F) {
-  return F == RK_Q8_0 ? 2176 : F == RK_Q4_0 ? 1152 : F == RK_Q4_1 ? 1280 : F == RK_Q5_K ? 5760 : F == RK_Q4_K ? 4736 : 6720;
+  return F == RK_Q8_0 ? 2176 : F == RK_Q4_0 || F == RK_MXFP4 ? 1152 : F == RK_Q4_1 ? 1280 : F == RK_Q5_K ? 5760 : F == RK_Q4_K ? 4736 : 6720;
 }
+
+// The codes of MXFP4 as bytes: twice their value plus 12, so none is negative.
+static const uint8_t E2M1_PLUS_12[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
 
 // Offsets into a record of the input, for block b.
 #define AT_START(b) (offsetof(act_i8, neg8) + 4 * (size_t)(b))
@@ -47,13 +50,13 @@ static const int FORM_OF[RK_FORMATS] = FORMS;
 #define TILE_FNS(F) TILE_FN(F, 1) TILE_FN(F, 2) TILE_FN(F, 3)
 #define TILE_ROW(F) [RK_##F] = {0, tile_##F##_1, tile_##F##_2, tile_##F##_3}
 #endif
-TILE_FNS(Q8_0) TILE_FNS(Q4_0) TILE_FNS(Q4_1) TILE_FNS(Q5_K) TILE_FNS(Q4_K) TILE_FNS(Q6_K)
+TILE_FNS(Q8_0) TILE_FNS(Q4_0) TILE_FNS(Q4_1) TILE_FNS(Q5_K) TILE_FNS(Q4_K) TILE_FNS(Q6_K) TILE_FNS(MXFP4)
 
 static void (*const tile_fns[RK_FORMATS][TILE + 1])(const tile *) = {
 #if defined(RK_ISA_AVX512)
   TILE_ROW(BF16),
 #endif
-  TILE_ROW(Q8_0), TILE_ROW(Q4_0), TILE_ROW(Q4_1), TILE_ROW(Q5_K), TILE_ROW(Q4_K), TILE_ROW(Q6_K),
+  TILE_ROW(Q8_0), TILE_ROW(Q4_0), TILE_ROW(Q4_1), TILE_ROW(Q5_K), TILE_ROW(Q4_K), TILE_ROW(Q6_K), TILE_ROW(MXFP4),
 };
 
 // input_row is row t of the input in the form that the format wants.

@@ -58,6 +58,15 @@ static void pack_q4(const rk_mat *m, const uint8_t *src, uint8_t *w, int r) {
     if (one) memcpy(s + Q4_M + b * 64 + r * 2, src + 2, 2);
   }
 }
+static void pack_mxfp4(const rk_mat *m, const uint8_t *src, uint8_t *w, int r) {
+  for (int k = 0; k < m->cols; k += 32, src += 17) {
+    uint8_t *s = w + (size_t)(k / 64) * 1152;
+    int b = k / 32 % 2, e = src[0] - 128; // d = 2^e
+    uint16_t d = (uint16_t)(e >= -14 ? (e + 15) << 10 : 1 << (e + 24));
+    for (int i = 0; i < 16; i++) s[b * 512 + nibble(r, i)] = src[1 + i];
+    memcpy(s + Q4_D + b * 64 + r * 2, &d, 2);
+  }
+}
 static void pack_q45_k(const rk_mat *m, const uint8_t *src, uint8_t *w, int r) {
   int five = m->fmt == RK_Q5_K;
   for (int k = 0; k < m->cols; k += 256, src += five ? 176 : 144, w += five ? 5760 : 4736) {
@@ -97,7 +106,7 @@ static void pack_q6_k(const rk_mat *m, const uint8_t *src, uint8_t *w, int r) {
 }
 
 static int64_t row_bytes(const rk_mat *m) {
-  static const struct { int32_t k, bytes; } block[] = {{1, 4}, {1, 2}, {1, 2}, {32, 34}, {32, 18}, {32, 20}, {256, 176}, {256, 144}, {256, 210}};
+  static const struct { int32_t k, bytes; } block[] = {{1, 4}, {1, 2}, {1, 2}, {32, 34}, {32, 18}, {32, 20}, {256, 176}, {256, 144}, {256, 210}, {32, 17}};
   return (int64_t)(m->cols / block[m->fmt].k) * block[m->fmt].bytes;
 }
 
@@ -111,6 +120,7 @@ void rk_mat_pack(const rk_mat *m, int first, int n, const uint8_t *src, int up) 
       case RK_Q4_0: case RK_Q4_1: pack_q4(m, src, w, at % 32); break;
       case RK_Q4_K: case RK_Q5_K: pack_q45_k(m, src, w, at % 32); break;
       case RK_Q6_K: pack_q6_k(m, src, w, at % 32); break;
+      case RK_MXFP4: pack_mxfp4(m, src, w, at % 32); break;
       default: pack_plain(m, src, w, at % 32);
     }
   }
@@ -136,6 +146,18 @@ static void row_q4(const rk_mat *m, const uint8_t *w, int r, float *dst) {
       int q = s[b * 512 + nibble(r, i)];
       dst[k + i] = d * (float)((q & 15) - zero) + min;
       dst[k + i + 16] = d * (float)((q >> 4) - zero) + min;
+    }
+  }
+}
+static void row_mxfp4(const rk_mat *m, const uint8_t *w, int r, float *dst) {
+  for (int k = 0; k < m->cols; k += 32) {
+    const uint8_t *s = w + (size_t)(k / 64) * 1152;
+    int b = k / 32 % 2;
+    float d = half(s + Q4_D + b * 64 + r * 2);
+    for (int i = 0; i < 16; i++) {
+      int q = s[b * 512 + nibble(r, i)];
+      dst[k + i] = d * rk_e2m1[q & 15];
+      dst[k + i + 16] = d * rk_e2m1[q >> 4];
     }
   }
 }
@@ -173,5 +195,6 @@ void rk_mat_row(const rk_mat *m, int row, float *dst) {
     case RK_Q4_0: case RK_Q4_1: row_q4(m, w, r, dst); break;
     case RK_Q4_K: case RK_Q5_K: row_q45_k(m, w, r, dst); break;
     case RK_Q6_K: row_q6_k(m, w, r, dst); break;
+    case RK_MXFP4: row_mxfp4(m, w, r, dst); break;
   }
 }

@@ -15,6 +15,7 @@
 //                  q[32b+4j+i] | q[32b+16+4j+i] << 4
 //   Q4_0   q4(0) q4(1)  d[b][32] half                                   1152 B
 //   Q4_1   q4(0) q4(1)  d[b][32] half  m[b][32] half                    1280 B
+//   MXFP4  q4(0) q4(1) of e2m1 codes  d[b][32] half: half the scale     1152 B
 //   Q8_0   for b, j 0..7, rg, l, i: q[32b+4j+i] + 128;  d[b][32] half   2176 B
 //
 // Those with super-blocks of 256 keep them, with 8 groups g of 32:
@@ -25,6 +26,9 @@
 //   Q6_K   q4(g) x 8 (low nibbles)  for g, rg, half h, l, i one byte: bits 2j,
 //          2j+1 are bits 4, 5 of q[32g+16h+4j+i]                       (2048 B)
 //          sc[s][32] int8, s 0..15 a scale for each 16   d[32] half     6720 B
+//
+// Weights of MXFP4 are d times twice the value of a code, a small integer; its
+// scales must be 2^-23 to 2^16, so that d is a half.
 //
 // k is padded with zeros to whole steps, rows to whole panels.
 #ifndef RK_PACK_H
@@ -40,12 +44,15 @@ enum { // bytes into a step
 
 // steps: how many k, and how many bytes a panel takes for them
 static inline int rk_step_k(int fmt) {
-  static const uint16_t k[] = {1, 1, 8, 64, 64, 64, 256, 256, 256};
+  static const uint16_t k[] = {1, 1, 8, 64, 64, 64, 256, 256, 256, 64};
   return k[fmt];
 }
 static inline int rk_step_bytes(int fmt) {
-  static const uint16_t b[] = {128, 64, 512, 2176, 1152, 1280, 5760, 4736, 6720};
+  static const uint16_t b[] = {128, 64, 512, 2176, 1152, 1280, 5760, 4736, 6720, 1152};
   return b[fmt];
 }
+
+// rk_e2m1 is twice the value of a code of MXFP4.
+static const int8_t rk_e2m1[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 #endif

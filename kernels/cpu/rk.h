@@ -22,7 +22,7 @@ enum { RK_MAX_KEY = 640 }; // most elements of a token in latent attention
 enum { RK_MAX_MATS = 8 };  // matrices side by side in a linear op
 
 // Element formats, numbered as in package quant.
-enum { RK_F32, RK_F16, RK_BF16, RK_Q8_0, RK_Q4_0, RK_Q4_1, RK_Q5_K, RK_Q4_K, RK_Q6_K, RK_FORMATS };
+enum { RK_F32, RK_F16, RK_BF16, RK_Q8_0, RK_Q4_0, RK_Q4_1, RK_Q5_K, RK_Q4_K, RK_Q6_K, RK_MXFP4, RK_FORMATS };
 
 // Instruction sets, worst first.
 enum { RK_GENERIC, RK_NEON, RK_AVX2, RK_AVX512, RK_ISAS };

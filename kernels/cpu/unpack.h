@@ -61,6 +61,28 @@ static void unpack_q4(const uint8_t *w, int n, float *dst, int one) {
     }
   }
 }
+// byte i of codes as twice their values: with exponent e and mantissa f, f where
+// e is 0, else (2+f) << (e-1)
+AI vf e2m1_of(vu x, int i) {
+  vi c = (vi)(x >> (8 * i) & 15), e = c >> 1 & 3, f = c & 1, some = (vi)(e > 0), minus = (vi)(c > 7);
+  vi v = ((f - 2 * some) << e) >> (some & 1);
+  return __builtin_convertvector((v ^ minus) - minus, vf);
+}
+static void unpack_mxfp4(const uint8_t *w, int n, float *dst) {
+  for (int k = 0; k < n; k += 32, dst += 32 * 32) {
+    const uint8_t *s = w + k / 64 * 1152, *q = s + k / 32 % 2 * 512;
+    for (int r = 0; r < 32; r += VL) {
+      vf d = vldf16(s + Q4_D + k / 32 % 2 * 64 + r * 2);
+      for (int j = 0; j < 4; j++) {
+        vu x = group_dwords(q, j, r);
+        for (int i = 0; i < 4; i++) {
+          vst(dst + (4 * j + i) * 32 + r, d * e2m1_of(x, i));
+          vst(dst + (16 + 4 * j + i) * 32 + r, d * e2m1_of(x >> 4, i));
+        }
+      }
+    }
+  }
+}
 static void unpack_q45_k(const uint8_t *w, int n, float *dst, int five) {
   for (int k = 0; k < n; k += 32, dst += 32 * 32) {
     const uint8_t *s = w + k / 256 * (five ? 5760 : 4736);
@@ -95,6 +117,7 @@ static void unpack(int fmt, const uint8_t *panel, int k0, int n, float *dst) {
     case RK_Q4_0: case RK_Q4_1: unpack_q4(w, n, dst, fmt == RK_Q4_1); break;
     case RK_Q4_K: case RK_Q5_K: unpack_q45_k(w, n, dst, fmt == RK_Q5_K); break;
     case RK_Q6_K: unpack_q6_k(w, n, dst); break;
+    case RK_MXFP4: unpack_mxfp4(w, n, dst); break;
   }
 }
 

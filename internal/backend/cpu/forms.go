@@ -12,8 +12,7 @@ import (
 // of their own and stay what they are; the others take the first of these that
 // holds their values exactly, or is wide enough:
 //
-//	MXFP4   Q8_0 (codes doubled are small integers), BF16 where a scale is too
-//	        large or too small for a half
+//	MXFP4   MXFP4, BF16 where half a scale is too large or too small for a half
 //	I4      Q4_0 where all zeros are 8, Q8_0 (code - zero); where a group is not
 //	        whole blocks or a scale is no half, BF16, in float32 mode F32
 //	F8E4M3  BF16, in float32 mode F32
@@ -42,7 +41,7 @@ func (b *Backend) form(t weights.Tensor) weights.DType {
 // forms are those of a spec's parts. Parts of one format take one form: the
 // widest of theirs.
 func (b *Backend) forms(parts []weights.Tensor) []weights.DType {
-	width := map[weights.DType]int{weights.Q4_0: 0, weights.Q8_0: 1, weights.BF16: 2, weights.F32: 3}
+	width := map[weights.DType]int{weights.MXFP4: 0, weights.Q4_0: 0, weights.Q8_0: 1, weights.BF16: 2, weights.F32: 3}
 	widest := map[weights.DType]weights.DType{}
 	for _, p := range parts {
 		form := b.form(p)
@@ -66,7 +65,7 @@ func mxfp4Form(t weights.Tensor) weights.DType {
 			return weights.BF16
 		}
 	}
-	return weights.Q8_0
+	return weights.MXFP4
 }
 
 func i4Form(t weights.Tensor) (weights.DType, bool) {
@@ -110,9 +109,6 @@ func rowsIn(form weights.DType, t weights.Tensor, from, to int) []byte {
 	}
 	switch form {
 	case weights.Q8_0, weights.Q4_0:
-		if t.DType == weights.MXFP4 {
-			return mxfp4AsQ8(t, from, to)
-		}
 		return i4AsBlocks(form, t, from, to)
 	}
 	var out []byte
@@ -138,22 +134,6 @@ func bfloat16(u uint32) uint16 {
 	return uint16((u + 0x7fff + u>>16&1) >> 16)
 }
 
-// e2m1 holds twice the values of the codes of MXFP4.
-var e2m1 = [16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
-
-func mxfp4AsQ8(t weights.Tensor, from, to int) []byte {
-	n := t.RowBytes()
-	var out []byte
-	for block := range blocks(t.Data[from*n:to*n], weights.MXFP4.BlockBytes()) {
-		d, _ := half(float32(math.Ldexp(1, int(block[0])-128)))
-		out = binary.LittleEndian.AppendUint16(out, d)
-		for i := range 32 {
-			out = append(out, byte(e2m1[block[1+i%16]>>(i/16*4)&15]))
-		}
-	}
-	return out
-}
-
 func i4AsBlocks(form weights.DType, t weights.Tensor, from, to int) []byte {
 	groups := t.Scale.Cols()
 	scale := make([]float32, groups)
@@ -175,15 +155,4 @@ func i4AsBlocks(form weights.DType, t weights.Tensor, from, to int) []byte {
 		}
 	}
 	return out
-}
-
-// blocks yields consecutive pieces of size bytes.
-func blocks(data []byte, size int) func(yield func([]byte) bool) {
-	return func(yield func([]byte) bool) {
-		for ; len(data) > 0; data = data[size:] {
-			if !yield(data[:size]) {
-				return
-			}
-		}
-	}
 }

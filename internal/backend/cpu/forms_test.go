@@ -21,7 +21,7 @@ func TestFormsHoldTheValues(t *testing.T) {
 		tensor        weights.Tensor
 		float32, norm weights.DType // the form in float32 mode and without
 	}{
-		{"MXFP4", mxfp4(r, 3, 96, 104, 143), weights.Q8_0, weights.Q8_0},
+		{"MXFP4", mxfp4(r, 3, 96, 104, 143), weights.MXFP4, weights.MXFP4},
 		{"MXFP4 of large scale", mxfp4(r, 3, 96, 104, 144), weights.BF16, weights.BF16},
 		{"MXFP4 of small scale", mxfp4(r, 3, 96, 103, 143), weights.BF16, weights.BF16},
 		{"MXFP4 of any scale", mxfp4(r, 200, 64, 2, 254), weights.BF16, weights.BF16},
