@@ -35,7 +35,8 @@ func sizes(cfg Config, arch *model.Config, weightBytes, free int64) (backend.Con
 	if cfg.Float32 {
 		element = 4
 	}
-	pageBytes := page * arch.KVBytesPerToken(element)
+	// The CPU holds latents twice, as keys and as values.
+	pageBytes := page * (arch.KVBytesPerToken(element) + int64(arch.Layers)*int64(arch.Latent.Rank*element))
 	want := int64(pages) * int64(min(cfg.MaxSeqs, fullContexts)) // 2
 	switch {
 	case cfg.KVBytes > 0:
