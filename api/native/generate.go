@@ -2,6 +2,7 @@ package native
 
 import (
 	"errors"
+	"math"
 	"strings"
 
 	"github.com/reasond/reasond/api/openai"
@@ -18,6 +19,10 @@ type GenerateRequest struct {
 	IDs   [][]int32
 	Many  bool // text or input_ids was an array of prompts
 	Chat  *openai.ChatRequest
+	// PromptFrom is the first token of the prompt whose log-probability is wanted;
+	// Chat.PromptLogprobs is nil where none is.
+	PromptFrom int
+	TokenTexts bool // return_text_in_logprobs
 
 	forChat string // a member that only a chat can have, if one was given
 }
@@ -41,6 +46,11 @@ func ParamName(field string) string {
 			return paramsName + "." + name
 		}
 	}
+	for name, chat := range top {
+		if chat == field {
+			return name
+		}
+	}
 	return field
 }
 
@@ -49,13 +59,13 @@ const paramsName = "sampling_params"
 // top are the members beside the prompt and sampling_params, likewise.
 var top = map[string]string{
 	"model": "model", "stream": "stream", "rid": "request_id", "cache_salt": "cache_salt", "priority": "priority",
+	"return_logprob": "logprobs", "top_logprobs_num": "top_logprobs",
 }
 
 // idle are members of SGLang's that have no effect here, with the JSON texts
 // under which having none is right; none: whatever the value is.
 var idle = map[string][]string{
-	"return_logprob": {"false"}, "logprob_start_len": {"-1"}, "top_logprobs_num": {"0"}, "token_ids_logprob": {"[]"},
-	"return_text_in_logprobs": {"false", "true"}, "image_data": {"[]"}, "video_data": {"[]"}, "audio_data": {"[]"},
+	"token_ids_logprob": {"[]"}, "image_data": {"[]"}, "video_data": {"[]"}, "audio_data": {"[]"},
 	"input_embeds": {"[]"}, "require_reasoning": {"false"}, "background": {"false"}, "return_entropy": {"false"},
 	"log_metrics": nil, "no_logs": nil, "conversation_id": nil, "custom_labels": nil, "received_time": nil,
 }
@@ -63,7 +73,7 @@ var idle = map[string][]string{
 // DecodeGenerate reads the body of a /generate request. An error is an
 // *openai.Error.
 func DecodeGenerate(body []byte) (*GenerateRequest, error) {
-	g := &GenerateRequest{}
+	g := &GenerateRequest{PromptFrom: -1}
 	chat := openai.NewChatReader()
 	err := openai.ReadObject(body, func(name string, v openai.Value) error { return g.member(chat, name, v) })
 	if err != nil {
@@ -77,6 +87,11 @@ func DecodeGenerate(body []byte) (*GenerateRequest, error) {
 	}
 	if g.Chat.DropReasoning {
 		return nil, openai.Unsupported("reasoning.exclude", "the text is given whole here")
+	}
+	if g.Chat.Logprobs && g.PromptFrom >= 0 {
+		if g.Chat.PromptLogprobs = g.Chat.TopLogprobs; g.Chat.PromptLogprobs == nil {
+			g.Chat.PromptLogprobs = new(int)
+		}
 	}
 	prompts := 0
 	for _, given := range []bool{g.Texts != nil, g.IDs != nil, g.Chat.Messages != nil} {
@@ -120,6 +135,18 @@ func (g *GenerateRequest) member(chat *openai.ChatReader, name string, v openai.
 			return err
 		})
 		return atLeastOne(name, len(g.Texts), err)
+	case "logprob_start_len":
+		if v.Null() {
+			return nil
+		}
+		g.PromptFrom, err = v.Int(name, -1, math.MaxInt32)
+		return err
+	case "return_text_in_logprobs":
+		if v.Null() {
+			return nil
+		}
+		g.TokenTexts, err = v.Bool(name)
+		return err
 	case "input_ids":
 		if v.Null() {
 			return nil
@@ -186,10 +213,15 @@ func renamed(err error) error {
 // of the text so far. Several prompts or choices are an array of these, the
 // choices of one prompt beside each other; in a stream each has its index.
 type GenerateResponse struct {
-	Index *int   `json:"index,omitempty"`
-	Text  string `json:"text"`
-	Meta  Meta   `json:"meta_info"`
+	Index     *int    `json:"index,omitempty"`
+	Text      string  `json:"text"`
+	OutputIDs []int32 `json:"output_ids,omitempty"` // all tokens so far; absent where the server behind this one gives none
+	Meta      Meta    `json:"meta_info"`
 }
+
+// TokenLogprob is a log-probability, null for a prompt's first token; the token's
+// id, -1 if it is not known; its text, null unless that was asked for.
+type TokenLogprob [3]any
 
 // Meta counts tokens so far. CachedTokens is known at the finish.
 type Meta struct {
@@ -199,6 +231,13 @@ type Meta struct {
 	CompletionTokens int           `json:"completion_tokens"`
 	CachedTokens     int           `json:"cached_tokens"`
 	ReasoningTokens  int           `json:"reasoning_tokens"`
+
+	// With return_logprob, of the tokens that the text shows and, from
+	// logprob_start_len on, of the prompt; the likeliest of each with top_logprobs_num.
+	InputTokenLogprobs  []TokenLogprob   `json:"input_token_logprobs,omitempty"`
+	OutputTokenLogprobs []TokenLogprob   `json:"output_token_logprobs,omitempty"`
+	InputTopLogprobs    [][]TokenLogprob `json:"input_top_logprobs,omitempty"`
+	OutputTopLogprobs   [][]TokenLogprob `json:"output_top_logprobs,omitempty"`
 }
 
 // FinishReason says why a choice ended.

@@ -59,6 +59,12 @@ func (v Value) Bool(name string) (bool, error) {
 	return v.v[0] == 't', nil
 }
 
+// Int is an integer of lo to hi.
+func (v Value) Int(name string, lo, hi int64) (int, error) {
+	n, err := whole(v.v, name, lo, hi)
+	return int(n), err
+}
+
 // IDs is an array of token ids.
 func (v Value) IDs(name string) ([]int32, error) {
 	if err := v.Expect(name, "array"); err != nil {

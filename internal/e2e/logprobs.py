@@ -8,7 +8,9 @@ log-probabilities of a prompt must be those that its own tokens had when they we
 generated. Prints what is wrong and exits with 1.
 """
 
+import json
 import sys
+import urllib.request
 
 from openai import BadRequestError, OpenAI
 
@@ -118,6 +120,35 @@ def prompts():
         assert abs(s["logprob"] - own) < 1e-3 and s["rank"] == 1, (s, own)
 
 
+def generate():
+    """SGLang's endpoint says the same."""
+    sampling = {"temperature": 0, "max_new_tokens": 30, "skip_special_tokens": False}
+    body = {"text": PROMPT, "sampling_params": sampling, "return_logprob": True, "logprob_start_len": 2, "top_logprobs_num": 2,
+            "return_text_in_logprobs": True}
+    answers = []
+    for stream in False, True:
+        request = urllib.request.Request(sys.argv[1] + "/generate", json.dumps({**body, "stream": stream}).encode(),
+                                         {"content-type": "application/json"})
+        with urllib.request.urlopen(request) as r:
+            text = r.read().decode()
+        answers.append(json.loads(text.split("data: ")[-2] if stream else text))
+    whole, last = answers
+    for a in answers:
+        del a["meta_info"]["id"]
+        a["meta_info"].pop("cached_tokens")
+    assert whole == last, (whole, last)
+    meta = whole["meta_info"]
+    ids = client.completions.create(model="default", prompt=PROMPT, max_tokens=30, temperature=0, logprobs=2,
+                                    extra_body={"return_token_ids": True, "skip_special_tokens": False, "prompt_logprobs": 0}).choices[0]
+    assert whole["output_ids"] == ids.token_ids and len(ids.token_ids) == meta["completion_tokens"]
+    shown = meta["output_token_logprobs"]
+    assert [(p, t) for p, _, t in shown] == list(zip(ids.logprobs.token_logprobs, ids.logprobs.tokens)), shown
+    assert [i for _, i, _ in shown] == ids.token_ids[:len(shown)]
+    assert [(p, i) for p, i, _ in meta["input_token_logprobs"]] == [
+        (s[str(i)]["logprob"], i) for i, s in zip(ids.prompt_token_ids[2:], ids.prompt_logprobs[2:])]
+    assert all(len(top) == 2 for top in meta["input_top_logprobs"] + meta["output_top_logprobs"])
+
+
 def refusals():
     for where, wrong in [
         ("reasoning_logprobs", {"extra_body": {"reasoning_logprobs": True}}),
@@ -135,4 +166,5 @@ def refusals():
 chats()
 texts()
 prompts()
+generate()
 refusals()

@@ -45,7 +45,9 @@ func (s *Server) startGenerate(ctx context.Context, w http.ResponseWriter, r *ht
 	if err != nil {
 		return nil, nativeError(err, promptName(wire))
 	}
-	return &generation{chat: c, many: wire.Many || c.n > 1, choices: make([]writing, c.n)}, nil
+	g := &generation{chat: c, many: wire.Many || c.n > 1, choices: make([]writing, c.n)}
+	g.tops, g.texts, g.from = wire.Chat.TopLogprobs != nil && *wire.Chat.TopLogprobs > 0, wire.TokenTexts, wire.PromptFrom
+	return g, nil
 }
 
 // generateRequests are the requests of the prompts, or of the chat.
@@ -54,6 +56,7 @@ func generateRequests(m *pipeline.Model, wire *native.GenerateRequest, tenant st
 	add := func(p *llm.Prompt) {
 		req := chatRequest(m, wire.Chat, tenant)
 		req.Prompt, req.UsualTokens = p, native.UsualNewTokens
+		req.TokenIDs = m.Tokenizer != nil && m.Engine.Caps().OutputIDs
 		reqs = append(reqs, req)
 	}
 	for _, text := range wire.Texts {
@@ -100,11 +103,17 @@ type generation struct {
 	*chat
 	many    bool // answered with an array
 	choices []writing
+
+	tops, texts bool // log-probabilities have alternatives; tokens' texts
+	from        int  // the first token of the prompt that has one
 }
 
 // writing is one choice so far.
 type writing struct {
 	text   strings.Builder
+	ids    []int32
+	tokens []llm.TextLogprob
+	prompt []llm.PromptTextLogprob
 	usage  llm.Usage
 	finish *llm.Finish
 	news   bool // something came that was not sent
@@ -114,6 +123,11 @@ type writing struct {
 func (g *generation) take(events []llm.Event) error {
 	for _, e := range events {
 		c := &g.choices[e.Choice]
+		c.ids, c.tokens = append(c.ids, e.IDs...), append(c.tokens, e.Logprobs...)
+		if e.Kind == llm.EventPrompt {
+			c.prompt = e.Prompt.Logprobs
+			continue
+		}
 		if e.Kind != llm.EventFinish {
 			c.text.WriteString(e.Text)
 			c.usage, c.news = g.run.Usage(e.Choice), true
@@ -233,5 +247,38 @@ func (g *generation) response(i int) native.GenerateResponse {
 			meta.FinishReason.Matched = matchedStop(c.finish)
 		}
 	}
-	return native.GenerateResponse{Text: c.text.String(), Meta: meta}
+	meta.OutputTokenLogprobs, meta.OutputTopLogprobs = g.logprobs(c.tokens)
+	var prompt []llm.TextLogprob
+	for _, p := range c.prompt[min(max(g.from, 0), len(c.prompt)):] {
+		prompt = append(prompt, p.TextLogprob)
+	}
+	meta.InputTokenLogprobs, meta.InputTopLogprobs = g.logprobs(prompt)
+	return native.GenerateResponse{Text: c.text.String(), OutputIDs: c.ids, Meta: meta}
+}
+
+// logprobs is what SGLang makes of tokens.
+func (g *generation) logprobs(tokens []llm.TextLogprob) (own []native.TokenLogprob, tops [][]native.TokenLogprob) {
+	for _, t := range tokens {
+		own = append(own, g.logprob(t))
+		if !g.tops {
+			continue
+		}
+		var top []native.TokenLogprob // null for a prompt's first
+		for _, likely := range t.Top {
+			top = append(top, g.logprob(likely))
+		}
+		tops = append(tops, top)
+	}
+	return own, tops
+}
+
+func (g *generation) logprob(t llm.TextLogprob) native.TokenLogprob {
+	p := native.TokenLogprob{nil, t.ID, nil}
+	if t.Logprob == t.Logprob {
+		p[0] = max(t.Logprob, leastLogprob)
+	}
+	if g.texts {
+		p[2] = strings.ToValidUTF8(string(t.Bytes), "\uFFFD")
+	}
+	return p
 }

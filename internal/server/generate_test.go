@@ -184,7 +184,7 @@ func TestGenerateRefusesByName(t *testing.T) {
 		{goOn(`"sampling_params":{"stop":[1]}`), "sampling_params.stop", "invalid_value"},
 		{goOn(`"sampling_params":[{}]`), "sampling_params", "unsupported"},
 		{goOn(`"sampling_params":7`), "sampling_params", "invalid_value"},
-		{goOn(`"return_logprob":true`), "return_logprob", "unsupported"},
+		{goOn(`"return_logprob":true`), "return_logprob", "unsupported"}, {goOn(`"top_logprobs_num":3`), "top_logprobs_num", "invalid_value"},
 		{goOn(`"image_data":"x"`), "image_data", "unsupported"},
 		{goOn(`"lora_path":"x"`), "lora_path", "unsupported"},
 		{goOn(`"input_ids":[1]`), "text", "missing_required_parameter"},
