@@ -16,10 +16,12 @@ import (
 	"github.com/reasond/reasond/api/reasoning"
 	_ "github.com/reasond/reasond/api/reasoning/builtin"
 	"github.com/reasond/reasond/internal/config"
+	"github.com/reasond/reasond/internal/toolcall"
 )
 
 type parseOptions struct {
 	parser   string
+	calls    string // tool call parser; "": calls stay in the content
 	plugins  []string
 	format   string // auto, text, jsonl, sse
 	open     string // unknown, yes, no
@@ -34,6 +36,7 @@ type parseOptions struct {
 
 func (o *parseOptions) AddFlags(f *config.Flags) {
 	f.Var(config.String(&o.parser), "reasoning-parser", "", "how reasoning is told from content, such as qwen3 or deepseek-r1")
+	f.Var(config.String(&o.calls), "tool-call-parser", "", "how calls of tools are told from the rest of the content, such as hermes; without it they stay there")
 	f.Var(config.List(&o.plugins, "file"), "reasoning-parser-plugin", "", "YAML or JSON file that describes a further reasoning parser; may be repeated")
 	f.Var(config.Choice(&o.format, "auto", "text", "jsonl", "sse"), "format", "", "what the input is; auto looks at it")
 	f.Var(config.Choice(&o.open, "unknown", "yes", "no"), "open", "", "whether the prompt left a reasoning block open; unknown: the parser's own rule")
@@ -55,10 +58,12 @@ func newParse(w world) *cobra.Command {
 content. The input is text, JSON lines of deltas ({"content": "..."},
 {"text": "..."} or OpenAI's chunks), or a recorded event stream; it is fed to the
 parser as it was cut. Of a recording that holds several choices each is an input
-of its own. For each input a line of JSON is written: reasoning_content, content.
+of its own. For each input a line of JSON is written: reasoning_content, content
+and, where there are any, tool_calls.
 
   reasond parse --reasoning-parser deepseek-r1 answer.txt
-  reasond parse --reasoning-parser qwen3 --explain --open yes < stream.sse`,
+  reasond parse --reasoning-parser qwen3 --explain --open yes < stream.sse
+  reasond parse --reasoning-parser qwen3 --tool-call-parser hermes answer.txt`,
 	}
 	return command(c, w, o.AddFlags, cobra.ArbitraryArgs, func(_ context.Context, files []string) error {
 		start, err := o.start()
@@ -75,7 +80,13 @@ of its own. For each input a line of JSON is written: reasoning_content, content
 		if err != nil {
 			return usageError{fmt.Errorf("--reasoning-parser: %w", err)}
 		}
-		return runParse(w, o, d, start, files)
+		var tools *toolcall.Descriptor
+		if o.calls != "" {
+			if tools, err = toolcall.Lookup(o.calls); err != nil {
+				return usageError{fmt.Errorf("--tool-call-parser: %w", err)}
+			}
+		}
+		return runParse(w, o, d, tools, start, files)
 	})
 }
 
@@ -105,9 +116,9 @@ func (o *parseOptions) start() (reasoning.Start, error) {
 // largestRecording bounds an input, bytes.
 const largestRecording = 1 << 30
 
-func runParse(w world, o parseOptions, d reasoning.Descriptor, start reasoning.Start, files []string) error {
+func runParse(w world, o parseOptions, d reasoning.Descriptor, tools *toolcall.Descriptor, start reasoning.Start, files []string) error {
 	if len(files) == 0 {
-		return parseInput(w, o, d, start, "", w.in)
+		return parseInput(w, o, d, tools, start, "", w.in)
 	}
 	for _, name := range files {
 		f, err := os.Open(name)
@@ -118,7 +129,7 @@ func runParse(w world, o parseOptions, d reasoning.Descriptor, start reasoning.S
 		if len(files) == 1 {
 			label = ""
 		}
-		err = parseInput(w, o, d, start, label, f)
+		err = parseInput(w, o, d, tools, start, label, f)
 		f.Close()
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -127,7 +138,7 @@ func runParse(w world, o parseOptions, d reasoning.Descriptor, start reasoning.S
 	return nil
 }
 
-func parseInput(w world, o parseOptions, d reasoning.Descriptor, start reasoning.Start, file string, in io.Reader) error {
+func parseInput(w world, o parseOptions, d reasoning.Descriptor, tools *toolcall.Descriptor, start reasoning.Start, file string, in io.Reader) error {
 	data, err := io.ReadAll(io.LimitReader(in, largestRecording+1))
 	if err != nil {
 		return err
@@ -141,7 +152,7 @@ func parseInput(w world, o parseOptions, d reasoning.Descriptor, start reasoning
 	}
 	for i := range choices {
 		c := &choices[i]
-		p := parsed{File: file, raw: strings.Join(c.pieces, ""), segments: parsePieces(d, start, c.pieces)}
+		p := parsed{File: file, raw: strings.Join(c.pieces, ""), segments: parsePieces(d, start, c.pieces), tools: tools}
 		if len(choices) > 1 {
 			p.Choice = &c.index
 		}
@@ -194,6 +205,7 @@ type parsed struct {
 
 	raw      string
 	segments []reasoning.Segment
+	tools    *toolcall.Descriptor // nil: content has no calls
 }
 
 func (p *parsed) write(out io.Writer, o parseOptions) error {
@@ -218,12 +230,20 @@ func (p *parsed) write(out io.Writer, o parseOptions) error {
 		return nil
 	}
 	thought, content := reasoning.Join(p.segments)
+	calls := p.calls()
+	if p.tools != nil {
+		var found []toolcall.Call
+		content, found = toolcall.Parse(p.tools, nil, content)
+		for _, c := range found {
+			calls = append(calls, call(c))
+		}
+	}
 	return lines.Encode(struct {
 		*parsed
 		Reasoning string `json:"reasoning_content"`
 		Content   string `json:"content"`
-		ToolCalls []call `json:"tool_calls,omitempty"` // of formats whose parser takes calls apart
-	}{p, thought, content, p.calls()})
+		ToolCalls []call `json:"tool_calls,omitempty"`
+	}{p, thought, content, calls})
 }
 
 type call struct {
@@ -231,7 +251,8 @@ type call struct {
 	Arguments string `json:"arguments"` // as the model wrote them
 }
 
-// calls are the tool calls: a name begins one, arguments follow it.
+// calls are the tool calls that the reasoning parser takes apart: a name begins
+// one, arguments follow it.
 func (p *parsed) calls() []call {
 	var calls []call
 	for _, s := range p.segments {

@@ -115,6 +115,18 @@ func TestParseShowsCallsThatItsParserKnows(t *testing.T) {
 	}
 }
 
+// A tool call parser reads what the reasoning parser leaves as content.
+func TestParseShowsCallsOfANamedFormat(t *testing.T) {
+	const text = "<think>Hm.</think>So.<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_call>"
+	const want = `{"reasoning_content":"Hm.","content":"So.","tool_calls":[{"name":"f","arguments":"{\"a\": 1}"}]}` + "\n"
+	if code, out, stderr := invoke(t, text, "parse", "--reasoning-parser", "qwen3", "--tool-call-parser", "hermes", "--rechunk", "30"); code != exitOK || out != want {
+		t.Errorf("exit %d, %s%s", code, out, stderr)
+	}
+	if code, _, stderr := invoke(t, text, "parse", "--reasoning-parser", "qwen3", "--tool-call-parser", "none such"); code != exitUsage || !strings.Contains(stderr, "hermes") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+}
+
 func TestParseKeepsChoicesAndFilesApart(t *testing.T) {
 	dir := t.TempDir()
 	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
