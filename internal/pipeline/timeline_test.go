@@ -20,7 +20,7 @@ func TestATimelineIsWhatIsSeen(t *testing.T) {
 		m := newModel(t, "qwen3", scripted.Config{Script: scripted.IDs(ids), StepTime: time.Second})
 		for _, hidden := range []bool{false, true} {
 			req := request()
-			req.Stop, req.DropReasoning = []string{"It is so, but"}, hidden
+			req.Stop, req.DropReasoning = []string{"\n\nIt is so, but"}, hidden
 			run, err := m.Start(t.Context(), req)
 			if err != nil {
 				t.Fatal(err)
