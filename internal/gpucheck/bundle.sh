@@ -22,6 +22,7 @@ go build -tags cuda -overlay "$work/program.json" -ldflags "-s -w -X github.com/
 cp kernels/cuda/fatbin/kernels.fatbin internal/gpucheck/gpu-check internal/gpucheck/peer.py "$to/"
 cp -r testdata/models "$to/testdata/"
 find "$to/testdata" -name '*.py' -delete
+rm "$to"/testdata/models/*.gguf # the weights of the folders of these names, once more
 
 size=$(du -sb "$to" | cut -f1)
 echo "dist/gpu: $((size >> 20)) MiB; on the GPU machine: gpu/gpu-check"

@@ -18,9 +18,12 @@ func Driver(t testing.TB) string {
 	return library(t, "libfakecuda.so")
 }
 
-// BLAS is the path of the emulated cuBLASLt.
+// BLAS is the path of cuBLASLt: REASOND_CUBLASLT, else the emulated one.
 func BLAS(t testing.TB) string {
 	t.Helper()
+	if path := os.Getenv("REASOND_CUBLASLT"); path != "" {
+		return path
+	}
 	return library(t, "libfakecublaslt.so")
 }
 
