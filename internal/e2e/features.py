@@ -14,6 +14,7 @@ import threading
 import traceback
 from typing import Literal
 
+import openai
 from openai import BadRequestError, LengthFinishReasonError, NotFoundError, OpenAI
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from pydantic import BaseModel
@@ -33,6 +34,14 @@ class Count(BaseModel):
 
     letter: Literal["r"]
     count: int
+
+
+class Forecast(BaseModel):
+    """w"""
+
+    city: str
+    unit: Literal["C", "F"]
+    days: int | None
 
 
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "count", "strict": True, "schema": {
@@ -145,6 +154,17 @@ def tools():
 
     strict = {"type": "function", "function": {**TOOL["function"], "strict": True}}
     assert one(WEATHER, tools=[strict])["calls"] == a["calls"]
+    # By itself the model gives a city and no more; strict, it gives all that the schema asks for.
+    loose = json.loads(json.dumps(openai.pydantic_function_tool(Forecast, name="get_weather")))
+    loose["function"]["strict"] = False
+    left_out = one(WEATHER, tools=[loose])
+    assert json.loads(left_out["calls"][0][1]).keys() < Forecast.model_fields.keys(), left_out
+    request = {"model": "default", "messages": WEATHER, "temperature": 0, "tools": [openai.pydantic_function_tool(Forecast, name="get_weather")]}
+    (call,) = client.chat.completions.parse(**request).choices[0].message.tool_calls
+    assert call.function.parsed_arguments.city == "Paris", call
+    assert one(**{k: v for k, v in request.items() if k not in ("model", "temperature")})["calls"] == [("get_weather", call.function.arguments)]
+    free_text = one(QUESTION, tools=request["tools"])
+    assert not free_text["calls"] and free_text["content"] == one(QUESTION, tools=[loose])["content"], free_text
 
     # The second turn.
     whole, stream = create(WEATHER, tools=[TOOL])

@@ -111,7 +111,7 @@ func (m *Model) steers(req *Request, b guide.Budget) (field string, needed bool)
 	case req.ToolChoice.Required:
 		return "tool_choice", true
 	case m.Tokenizer != nil && !m.thinks(req):
-		return "", false // the rest is about thoughts, and there is none
+		return "", m.strict(req) // the rest is about thoughts, and there is none
 	case c.Budget != nil:
 		return c.BudgetField, true
 	case c.Reserve > 0:
@@ -123,7 +123,7 @@ func (m *Model) steers(req *Request, b guide.Budget) (field string, needed bool)
 	case c.BreakLoops:
 		return "break_reasoning_loops", true
 	}
-	return "", b.Limited || b.Loops
+	return "", b.Limited || b.Loops || m.strict(req)
 }
 
 // thinks reports whether there may be a thought that can be told apart.
@@ -248,6 +248,11 @@ func (m *Model) compile(ctx context.Context, req *Request) (content, thought gra
 			return nil, nil, llm.Errorf(llm.Invalid, spec.Field, "%s and a tool_choice that requires a call exclude each other", spec.Field)
 		}
 		if spec, err = m.callGrammar(req); err != nil {
+			return nil, nil, err
+		}
+	}
+	if m.strict(req) {
+		if spec, err = m.strictGrammar(req); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/reasond/reasond/api/reasoning"
@@ -155,6 +156,26 @@ func (m *Model) callGrammar(req *Request) (*Grammar, error) {
 		return nil, llm.Errorf(llm.Invalid, "tools", "tools: %s", err)
 	}
 	return &Grammar{Spec: grammar.Spec{Kind: grammar.Lark, Source: source}, Field: "tool_choice"}, nil
+}
+
+// strict reports whether calls that the model may make are to follow their
+// schemas: a function asks for it, and nothing else binds the answer.
+func (m *Model) strict(req *Request) bool {
+	return req.Grammar == nil && !req.ToolChoice.Required && m.Tools != nil && !req.NoParser &&
+		slices.ContainsFunc(toolcall.Functions(req.Chat.Tools), func(f toolcall.Function) bool { return f.Strict })
+}
+
+// strictGrammar is the grammar of an answer in which calls may stand; nil where
+// the model's format cannot be held to one.
+func (m *Model) strictGrammar(req *Request) (*Grammar, error) {
+	source, ok, err := m.Tools.FreeGrammar(toolcall.Functions(req.Chat.Tools), toolcall.Writing{Marker: m.marker, One: req.OneCall})
+	switch {
+	case err != nil:
+		return nil, llm.Errorf(llm.Invalid, "tools", "tools: %s", err)
+	case !ok:
+		return nil, nil
+	}
+	return &Grammar{Spec: grammar.Spec{Kind: grammar.Lark, Source: source}, Field: "tools"}, nil
 }
 
 // marker is a marker's token as a grammar writes it, where it is a control token.

@@ -11,6 +11,7 @@ import (
 type Function struct {
 	Name       string          `json:"name"`
 	Parameters json.RawMessage `json:"parameters"` // a JSON schema; nil: none
+	Strict     bool            `json:"strict"`     // arguments must follow it
 }
 
 // Functions reads the request's tools, as ReadTools does.
@@ -41,7 +42,43 @@ type Writing struct {
 	// Marker is the id of a text that is a control token of the vocabulary.
 	Marker func(text string) (id int32, control bool)
 	One    bool // exactly one call
+	// Opener, where it is not empty, is the marker that calls begin with: text may
+	// stand before it, see FreeGrammar.
+	Opener string
 }
+
+// FreeGrammar is a grammar of an answer in which calls may stand: text is free,
+// but what begins as a call does is one of the functions' calls, followed by text.
+// ok is false where calls cannot be told from text by a marker.
+func (d *Descriptor) FreeGrammar(functions []Function, w Writing) (source string, ok bool, err error) {
+	if d.Grammar == nil || len(d.Opens) == 0 {
+		return "", false, nil
+	}
+	for i := len(d.Opens) - 1; i >= 0 && !strings.Contains(source, opened); i-- { // those of blocks are last
+		w.Opener = d.Opens[i]
+		if source, err = d.Grammar(functions, w); err != nil {
+			return "", false, err
+		}
+	}
+	calls, found := strings.CutPrefix(source, "start: ")
+	if !found || !strings.Contains(source, opened) {
+		return "", false, nil
+	}
+	head := opened + "[lazy]: TEXT " + larkString(w.Opener) + "\n" // ends with the first opener
+	if id, control := w.Marker(w.Opener); control {
+		head = fmt.Sprintf("%s: TEXT <[%d]>\n", opened, id)
+	}
+	if !strings.Contains(source, textRule) {
+		head += textRule
+	}
+	return "start: TEXT | calls TEXT\ncalls: " + calls + head, true, nil
+}
+
+// opened is the rule of text up to an opener, textRule that of text.
+const (
+	opened   = "opened"
+	textRule = "TEXT: /(\\n|.)*/\n"
+)
 
 // GrammarFunc writes the grammar, in llguidance's Lark, of an answer that is one
 // call or more of the functions and nothing else, in the way that the model's
@@ -50,6 +87,9 @@ type GrammarFunc func(functions []Function, w Writing) (string, error)
 
 // text is a literal of Lark, or the control token that it spells.
 func (w Writing) text(s string) string {
+	if w.Opener != "" && s == w.Opener {
+		return opened
+	}
 	if id, control := w.Marker(s); control {
 		return fmt.Sprintf("<[%d]>", id)
 	}
@@ -118,6 +158,9 @@ func (l layout) grammar(functions []Function, w Writing) (string, error) {
 		return strings.Join(out, " ")
 	}
 	more := " (" + strings.TrimSpace(parts(l.between)+" call") + ")*"
+	if w.Opener != "" && len(l.begin) == 0 {
+		more = " call*" // an opener takes what stands before it
+	}
 	if w.One {
 		more = ""
 	}
@@ -178,14 +221,18 @@ func (k *markup) grammar(open string) GrammarFunc {
 		}
 		block, wrapped := k.block, k.block != ""
 		start := "start: call"
-		if !w.One {
+		switch {
+		case w.One:
+		case w.Opener != "": // takes what stands before it
+			start = "start: call+"
+		default:
 			start = "start: call (\"\\n\" call)*"
 		}
 		call := w.text(open) + " (" + strings.Join(names, " | ") + ")"
 		if wrapped {
 			call = w.text(open) + " \"\\n\" (" + strings.Join(names, " | ") + ") \"\\n\" " + w.text(block)
 		}
-		return start + "\ncall: " + call + "\n" + b.String() + "TEXT: /(\\n|.)*/\n", nil
+		return start + "\ncall: " + call + "\n" + b.String() + textRule, nil
 	}
 }
 
