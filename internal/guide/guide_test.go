@@ -610,3 +610,40 @@ func TestAClosedGuideIsQuiet(t *testing.T) {
 		<-done
 	}
 }
+
+// word is the id of a word.
+func word(text string) int32 { return int32(256 + slices.Index(words, text)) }
+
+// Law: while a grammar waits no token ends the thought and begins the answer.
+func TestNoTokenStraddlesTheEndOfAThought(t *testing.T) {
+	r, d := newRig(t), lookup(t, "qwen3")
+	for _, then := range []int32{word(">x"), word(">{"), word("></")} {
+		got := play(t, r, d, script{open: true, max: 60, says: "abc</think", then: []int32{then, '>'}, answer: `x?\{[a-z]{3}\}`}, noise())
+		if got.err != nil || got.finish != llm.FinishStop || !regexp.MustCompile(`^x?\{[a-z]{3}\}$`).MatchString(got.content) || got.reasoning != "abc" {
+			t.Errorf("%q: %v, content %q of %q", r.Vocab().Bytes(then), got.err, got.content, got.raw)
+		}
+	}
+	// White space may, unless the grammar has a say in it.
+	got := play(t, r, d, script{open: true, max: 60, says: "abc</think", then: []int32{word(">\n"), 'y'}, answer: `y`}, noise())
+	if got.raw != "abc</think>\ny" {
+		t.Errorf("white space: %q", got.raw)
+	}
+	got = play(t, r, d, script{open: true, max: 60, says: "abc</think", then: []int32{word(">\n"), '>', 'y'}, answer: ` ?y`}, noise())
+	if got.raw != "abc</think>y" {
+		t.Errorf("white space that is the grammar's: %q", got.raw)
+	}
+}
+
+// The last token that is reserved is no white space, and no thought takes it.
+func TestTheLastTokenIsTheAnswers(t *testing.T) {
+	r, d := newRig(t, "<think>", "</think>"), lookup(t, "qwen3")
+	open, closed := r.ids(t, "<think>"), r.ids(t, "</think>")
+	got := play(t, r, d, script{open: true, max: 6, says: "abcd", then: append(closed, word("\n\n"), 'y'), budget: guide.Budget{Reserve: 1}}, noise())
+	if got.raw != "abcd</think>y" {
+		t.Errorf("white space last: %q", got.raw)
+	}
+	got = play(t, r, d, script{thoughts: true, max: 5, then: []int32{' ', ' ', ' ', open[0], ' ', 'y'}, budget: guide.Budget{Reserve: 1}}, noise())
+	if strings.TrimSpace(got.content) == "" {
+		t.Errorf("a late thought: %q", got.raw)
+	}
+}
