@@ -129,8 +129,16 @@ func namedEvents(events []responses.Event) []message {
 	return out
 }
 
-// take adds an event to the response.
+// take adds an event to the response. The last log-probabilities of a text may
+// come with what follows it.
 func (a *responding) take(e llm.Event) []responses.Event {
+	if e.Kind == llm.EventContent || e.Logprobs == nil {
+		return a.one(e)
+	}
+	return append(a.writer.Content("", wireTokens(e.Logprobs)), a.one(e)...)
+}
+
+func (a *responding) one(e llm.Event) []responses.Event {
 	switch e.Kind {
 	case llm.EventReasoning:
 		return a.writer.Reasoning(e.Text)
