@@ -122,6 +122,7 @@ func (r *reader) tools(v openai.Value) error {
 		Name        string          `json:"name"`
 		Description string          `json:"description,omitempty"`
 		Parameters  json.RawMessage `json:"parameters,omitempty"`
+		Strict      bool            `json:"strict,omitempty"`
 	}
 	type tool struct {
 		Type     string   `json:"type"`
@@ -149,7 +150,9 @@ func (r *reader) tools(v openai.Value) error {
 				if kind, err = v.String(at); err == nil && kind != "custom" {
 					err = openai.Unsupported(at, "only custom tools are supported by this server")
 				}
-			case name == "cache_control" || name == "strict" || name == "eager_input_streaming" || name == "input_examples":
+			case name == "strict":
+				t.Function.Strict, err = v.Bool(at)
+			case name == "cache_control" || name == "eager_input_streaming" || name == "input_examples":
 			default:
 				err = openai.Unknown(at)
 			}

@@ -181,6 +181,9 @@ def tools():
     refused("tool_choice", tool_choice="required")
     refused("tool_choice", tool_choice={"type": "function", "function": {"name": "get_rich"}}, tools=[TOOL])
     refused("tools[0].function.name", tools=[{"type": "function", "function": {}}])
+    for how in ({"tool_choice": "required"}, {}):
+        bad = {"type": "function", "function": {"name": "f", "strict": True, "parameters": {"type": "object", "properties": {"a": {"type": "nothing"}}}}}
+        refused("tools[1].function.parameters", tools=[TOOL, bad], **how)
     refused("tools[1].type", tools=[TOOL, {"type": "web_search"}])
     refused("parallel_tool_calls", parallel_tool_calls="no", tools=[TOOL])
 

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/reasond/reasond/api/reasoning"
 	"github.com/reasond/reasond/internal/grammar"
 	"github.com/reasond/reasond/internal/guide"
 	"github.com/reasond/reasond/internal/llm"
+	"github.com/reasond/reasond/internal/toolcall"
 )
 
 // Grammar is a structured output that a request asks for, and the field that
@@ -257,10 +259,28 @@ func (m *Model) compile(ctx context.Context, req *Request) (content, thought gra
 		}
 	}
 	if content, err = m.compileOne(ctx, spec); err != nil {
-		return nil, nil, err
+		return nil, nil, m.blame(ctx, req, spec, err)
 	}
 	thought, err = m.compileOne(ctx, req.ThoughtGrammar)
 	return content, thought, err
+}
+
+// blame is the error of a grammar of calls, which names the function that is at
+// fault where one is.
+func (m *Model) blame(ctx context.Context, req *Request, spec *Grammar, err error) error {
+	if spec.Kind != grammar.Lark || llm.KindOf(err) != llm.Invalid {
+		return err
+	}
+	for i, f := range toolcall.Functions(req.Chat.Tools) {
+		if len(f.Parameters) == 0 {
+			continue
+		}
+		field := fmt.Sprintf("tools[%d].function.parameters", i)
+		if _, wrong := m.compileOne(ctx, NewGrammar(GrammarSchema, string(f.Parameters), field)); wrong != nil {
+			return wrong
+		}
+	}
+	return err
 }
 
 func (m *Model) compileOne(ctx context.Context, g *Grammar) (grammar.Compiled, error) {
