@@ -46,3 +46,30 @@ func TestLogprobsComeWithTheChunksThatShowThem(t *testing.T) {
 		t.Errorf("the answer has %+v", c.Logprobs)
 	}
 }
+
+// A completion's tokens as OpenAI's legacy endpoint has them: places in
+// characters, bytes of a character by their values, null for what begins a text.
+func TestACompletionsLogprobsHaveTheLegacyShape(t *testing.T) {
+	place := textPlace{}
+	got, err := marshal([]any{
+		place.logprobs([]llm.TextLogprob{{Bytes: []byte("a日"), Logprob: float32(math.NaN())}, {Bytes: []byte{0xc3}, Logprob: -1}}),
+		place.logprobs([]llm.TextLogprob{{Bytes: []byte{0xb6}, Logprob: -2, Top: []llm.TextLogprob{{Bytes: []byte("x"), Logprob: -0.5}, {Bytes: []byte("x"), Logprob: -3}}}, {Bytes: []byte("z"), Logprob: float32(math.Inf(-1))}}),
+		place.logprobs(nil),
+	})
+	const want = `[{"text_offset":[0,2],"token_logprobs":[null,-1],"tokens":["a日","bytes:\\xc3"],"top_logprobs":[null,{"bytes:\\xc3":-1}]},` +
+		`{"text_offset":[2,3],"token_logprobs":[-2,-9999],"tokens":["bytes:\\xb6","z"],"top_logprobs":[{"bytes:\\xb6":-2,"x":-0.5},{"z":-9999}]},null]`
+	if err != nil || string(got) != want {
+		t.Errorf("%v\n got %s\nwant %s", err, got, want)
+	}
+}
+
+func TestAPromptsLogprobsHaveVLLMsShape(t *testing.T) {
+	got, err := marshal(wirePrompt([]llm.PromptTextLogprob{
+		{TextLogprob: llm.TextLogprob{ID: 5, Bytes: []byte("<s>"), Logprob: float32(math.NaN())}},
+		{TextLogprob: llm.TextLogprob{ID: 7, Bytes: []byte{0xff}, Logprob: -4, Top: []llm.TextLogprob{{ID: 9, Bytes: []byte("é"), Logprob: -0.5}}}, Rank: 3},
+	}))
+	const want = `[null,{"7":{"logprob":-4,"rank":3,"decoded_token":"` + "\uFFFD" + `"},"9":{"logprob":-0.5,"rank":1,"decoded_token":"é"}}]`
+	if err != nil || string(got) != want {
+		t.Errorf("%v\n got %s\nwant %s", err, got, want)
+	}
+}
