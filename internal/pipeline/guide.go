@@ -170,8 +170,7 @@ func (m *Model) guide(ctx context.Context, req *Request, prompt *prompted, sampl
 		sampling.MaxTokens = base.MaxTokens
 	}
 	m.phases(req, prompt, &base, sampling)
-	content, thought, err := m.compile(ctx, req)
-	if err != nil {
+	if err := m.Compile(ctx, req); err != nil {
 		return nil, err
 	}
 	all := make(guides, req.N)
@@ -180,8 +179,9 @@ func (m *Model) guide(ctx context.Context, req *Request, prompt *prompted, sampl
 		if m.thinks(req) {
 			c.Parser, _ = m.Parser.New(m.start(req, prompt.open)).(reasoning.Stager)
 		}
-		if c.Answer, err = matcher(content); err == nil {
-			c.Thought, err = matcher(thought)
+		var err error
+		if c.Answer, err = matcher(req.compiled.content); err == nil {
+			c.Thought, err = matcher(req.compiled.thought)
 		}
 		if err != nil {
 			all.close()
@@ -240,6 +240,22 @@ func (m *Model) checkControl(req *Request, prompt *prompted, c *guide.Config) er
 		return llm.Errorf(llm.Invalid, req.ThoughtGrammar.Field, "%s: this model's answers have no thought that could be told apart", req.ThoughtGrammar.Field)
 	}
 	return nil
+}
+
+// compiled is a request's grammars, ready for use; nil where there is none.
+type compiled struct{ content, thought grammar.Compiled }
+
+// Compile makes the request's grammars ready. Start does so too; who bounds how
+// many requests start at a time calls it before, for a grammar may take a second.
+func (m *Model) Compile(ctx context.Context, req *Request) error {
+	if req.compiled != nil || m.Tokenizer == nil || !m.Engine.Caps().Guides {
+		return nil
+	}
+	content, thought, err := m.compile(ctx, req)
+	if err == nil {
+		req.compiled = &compiled{content, thought}
+	}
+	return err
 }
 
 // compile makes the request's grammars, within bounds and outside of the engine.

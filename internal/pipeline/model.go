@@ -60,6 +60,7 @@ type Request struct {
 	OneCall    bool // parallel_tool_calls=false
 	// Grammar is what the answer must be, ThoughtGrammar what the thought; nil: free.
 	Grammar, ThoughtGrammar *Grammar
+	compiled                *compiled // these, by Compile
 	Control                 Control
 	N                       int
 	Sampling                llm.SamplingParams // MaxTokens 0: what the context leaves

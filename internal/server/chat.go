@@ -120,6 +120,9 @@ func (s *Server) startAll(ctx context.Context, m *pipeline.Model, reqs []*pipeli
 // start renders, encodes and submits. Rendering and encoding are native calls
 // that hold a thread each, so no more of them run than there are cores to gain.
 func (s *Server) start(ctx context.Context, m *pipeline.Model, req *pipeline.Request) (*pipeline.Run, error) {
+	if err := m.Compile(ctx, req); err != nil {
+		return nil, err // other requests do not wait for a grammar
+	}
 	done, err := s.turn(ctx)
 	if err != nil {
 		return nil, err
