@@ -20,7 +20,7 @@ type mixture struct {
 	float32          bool
 	act              backend.ActivationKind
 	router, gate, up weights.DType
-	mixed            bool // the formats of gate and up are exchanged in every second expert
+	mixed            bool // gate has up's format in every second expert, the last included
 }
 
 // run gives the layer's output for 40 rows.
@@ -65,8 +65,8 @@ func (m mixture) run(t *testing.T, isa kernels.ISA) [][]float32 {
 	var gateUp, down []backend.LinearSpec
 	for e := range experts {
 		gate, up := m.gate, m.up
-		if m.mixed && e%2 == 1 {
-			gate, up = up, gate
+		if m.mixed && e%2 == 0 {
+			gate = up
 		}
 		gateUp = append(gateUp, backend.LinearSpec{Name: "gate_up", Gated: true, Parts: []weights.Tensor{matrix(gate, inner, cols), matrix(up, inner, cols)},
 			Bias: []weights.Tensor{matrix(weights.F32, inner), matrix(weights.F32, inner)}})
