@@ -115,3 +115,19 @@ func weatherCall(c wireCall) error {
 	}
 	return nil
 }
+
+// A prompt that opens the thought closes it where there is no token for one.
+func TestABudgetOfNothingClosesTheThoughtInThePrompt(t *testing.T) {
+	p := byteServer(t)
+	free := p.answer(t, noise(1, nil, 20))
+	for _, more := range []map[string]any{{"thinking_token_budget": 0}, {"reserve_answer_tokens": 19}} {
+		body := noise(1, nil, 20)
+		for k, v := range more {
+			body[k] = v
+		}
+		a := p.answer(t, body)
+		if a.status != 200 || a.choices[0].reasoning != "" || a.choices[0].content == "" || a.choices[0].stop != "budget" || a.usage.Prompt != free.usage.Prompt+1 || a.usage.Details.Reasoning != 0 {
+			t.Errorf("%v: %.600s", more, a.body)
+		}
+	}
+}

@@ -43,6 +43,9 @@ func schemaSuite(t *testing.T) (all []schemaCase) {
 			t.Fatal(err)
 		}
 		for _, file := range append(files, optional...) {
+			if filepath.Base(file) == "ecmascript-regex.json" {
+				continue // Python, which judges, reads \W and its like in another way
+			}
 			data, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
@@ -117,8 +120,11 @@ func byteServer(t *testing.T, args ...string) *process {
 	if err := bytemodel.Write(dir, 1, map[string]float64{`"`: 2.5, "]": 3, "}": 3, bytemodel.EOS: 3, "</think>": 3}); err != nil {
 		t.Fatal(err)
 	}
-	return start(t, append([]string{dir}, args...)...)
+	return start(t, append([]string{dir, "--reasoning-parser", "deepseek-r1"}, args...)...)
 }
+
+// byteEOS is the id of the token that ends the byte model's texts.
+const byteEOS = "257"
 
 // noiseSeeds are as many thoughts as there are.
 const noiseSeeds = 32
@@ -130,14 +136,18 @@ func TestAnswersAreInstancesOfTheirSchemas(t *testing.T) {
 	suite := schemaSuite(t)
 	p := byteServer(t)
 	free := make([]chatAnswer, noiseSeeds)
-	each(noiseSeeds, func(i int) { free[i] = p.answer(t, noise(i, nil, 256)) })
+	each(noiseSeeds, func(i int) {
+		body := noise(i, nil, 256)
+		body["logit_bias"] = map[string]any{byteEOS: -100} // it may not end a thought here either
+		free[i] = p.answer(t, body)
+	})
 	answers, short := make([]chatAnswer, len(suite)), make([]chatAnswer, len(suite))
 	each(len(suite), func(i int) { answers[i] = p.answer(t, noise(i%noiseSeeds, suite[i].Schema, 256)) })
 	each(len(suite), func(i int) { short[i] = p.answer(t, noise(i%noiseSeeds, suite[i].Schema, 20)) })
 
 	compiler := byteGrammars(t)
 	var refused, stopped []int
-	cut, cutShort := 0, 0
+	cut, cutShort, thoughts := 0, 0, 0
 	for i, a := range answers {
 		switch {
 		case a.status == 400:
@@ -151,8 +161,10 @@ func TestAnswersAreInstancesOfTheirSchemas(t *testing.T) {
 			continue
 		}
 		c := a.choices[0]
-		if thought := free[i%noiseSeeds].choices[0].reasoning; !strings.HasPrefix(c.reasoning, thought) {
+		if thought := free[i%noiseSeeds].choices[0].reasoning; c.reasoning != thought {
 			t.Errorf("%s: the thought is %q, and %q without a schema", suite[i].name, c.reasoning, thought)
+		} else if thought != "" {
+			thoughts++
 		}
 		switch c.finish {
 		case "stop":
@@ -189,6 +201,9 @@ func TestAnswersAreInstancesOfTheirSchemas(t *testing.T) {
 	for _, i := range refused {
 		t.Logf("refused: %s: %s", suite[i].name, answers[i].err.Message)
 	}
+	if thoughts < 200 {
+		t.Errorf("only %d answers had a thought", thoughts)
+	}
 	if n := len(stopped) + cut; n < 300 || len(stopped)*100 < 80*n {
 		t.Errorf("%d of %d answers end; must be 80%% of at least 300", len(stopped), n)
 	}
@@ -214,10 +229,18 @@ func valid(t *testing.T, ended []schemaCase) {
 	if err := json.Unmarshal(python(t, in, "schemas.py"), &verdicts); err != nil || len(verdicts) != len(ended) {
 		t.Fatalf("%d verdicts: %v", len(verdicts), err)
 	}
+	unknown := 0
 	for i, v := range verdicts {
-		if v != nil {
+		switch {
+		case v == nil:
+		case *v == "":
+			unknown++
+		default:
 			t.Errorf("%s: %.200s is no instance of %.300s: %s", ended[i].name, ended[i].Text, ended[i].Schema, *v)
 		}
+	}
+	if unknown > 10 {
+		t.Errorf("%d answers could not be judged", unknown)
 	}
 }
 
