@@ -71,9 +71,11 @@ func hostile() map[string]Spec {
 		"many patternProperties": `{"type":"object","patternProperties":{` + list(60, func(i int) string { return fmt.Sprintf(`"^x%d[a-z]*(a|b)*a(a|b){9}$":{"type":"integer"}`, i) }) + `}}`,
 		"a narrow multiple":      `{"type":"number","multipleOf":0.0000001,"minimum":0.1,"maximum":99999999}`,
 		"a wide range":           `{"type":"number","minimum":-1.7e308,"maximum":1.7e308}`,
-		"many anyOf":             `{"anyOf":[` + list(3000, func(i int) string { return fmt.Sprintf(`{"type":"object","properties":{"k":{"const":%d},"v":{"type":"string"}},"required":["k"]}`, i) }) + `]}`,
-		"oneOf of all":           `{"oneOf":[` + list(200, func(i int) string { return fmt.Sprintf(`{"type":"object","properties":{"p%d":{"type":"integer"}}}`, i) }) + `]}`,
-		"a million spaces":       "{" + strings.Repeat(" ", 1<<20) + "}",
+		"many anyOf": `{"anyOf":[` + list(3000, func(i int) string {
+			return fmt.Sprintf(`{"type":"object","properties":{"k":{"const":%d},"v":{"type":"string"}},"required":["k"]}`, i)
+		}) + `]}`,
+		"oneOf of all":     `{"oneOf":[` + list(200, func(i int) string { return fmt.Sprintf(`{"type":"object","properties":{"p%d":{"type":"integer"}}}`, i) }) + `]}`,
+		"a million spaces": "{" + strings.Repeat(" ", 1<<20) + "}",
 	}
 	regexes := map[string]string{
 		"catastrophe":          `(a+)+b`,
@@ -107,7 +109,9 @@ func hostile() map[string]Spec {
 		"far choices":   {Choice, "[" + list(maxChoices+1, func(i int) string { return strconv.Quote(strconv.Itoa(i)) }) + "]"},
 		"intersections": {Lark, "start: A\nA: /(a|b)*a(a|b){25}/ & /(a|b)*b(a|b){25}/"},
 		"complements":   {Lark, "start: A\nA: ~/(a|b)*a(a|b){25}/"},
-		"many tags":     {StructuralTag, `{"structures":[` + list(2000, func(i int) string { return fmt.Sprintf(`{"begin":"<f%d>","schema":{"type":"object"},"end":"</f%d>"}`, i, i) }) + `],"triggers":["<f"]}`},
+		"many tags": {StructuralTag, `{"structures":[` + list(2000, func(i int) string {
+			return fmt.Sprintf(`{"begin":"<f%d>","schema":{"type":"object"},"end":"</f%d>"}`, i, i)
+		}) + `],"triggers":["<f"]}`},
 	}
 	for name, s := range schemas {
 		all["schema: "+name] = Spec{Schema, s}
