@@ -10,6 +10,7 @@ package sample
 import (
 	"errors"
 	"math"
+	"math/bits"
 
 	"github.com/reasond/reasond/internal/backend"
 )
@@ -52,6 +53,9 @@ func (s *Sampler) Row(out *backend.Sampled, logits []float32, st *State, pos int
 
 func (s *Sampler) token(logits []float32, st *State, pos int, mask []uint32) (int32, error) {
 	values := logits
+	if mask != nil && !st.adjusts() && st.params.Temperature < greedyBelow {
+		return argmaxOf(logits, mask)
+	}
 	if mask != nil || st.adjusts() {
 		// Adjusting can hide a NaN (a mask overwrites it), so it is looked for before.
 		if hasNaN(logits) {
@@ -84,6 +88,31 @@ func argmax(values []float32) (int32, error) {
 	case nan:
 		return 0, ErrNaN
 	case at < 0:
+		return 0, ErrNothing
+	}
+	return int32(at), nil
+}
+
+// argmaxOf is argmax over the ids that the mask allows, in one pass. A NaN counts
+// wherever it stands.
+func argmaxOf(values []float32, mask []uint32) (int32, error) {
+	best, at := float32(math.Inf(-1)), -1
+	for i := 0; i < len(values); i += 32 {
+		chunk := values[i:min(i+32, len(values))]
+		if hasNaN(chunk) {
+			return 0, ErrNaN
+		}
+		word := uint32(0)
+		if i/32 < len(mask) {
+			word = mask[i/32]
+		}
+		for word &= uint32(1<<len(chunk) - 1); word != 0; word &= word - 1 {
+			if j := bits.TrailingZeros32(word); chunk[j] > best {
+				best, at = chunk[j], i+j
+			}
+		}
+	}
+	if at < 0 {
 		return 0, ErrNothing
 	}
 	return int32(at), nil
