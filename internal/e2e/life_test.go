@@ -179,7 +179,7 @@ func TestGarbageDisturbsNobody(t *testing.T) {
 		`{"model":"default","messages":[{"role":"wizard","content":"x"}]}`,
 		`{"model":"default","n":1000000000,"messages":[{"role":"user","content":"x"}]}`,
 		`{"model":"nobody","messages":[{"role":"user","content":"x"}]}`,
-		`{"model":"default","response_format":{"type":"json_object"},"messages":[{"role":"user","content":"x"}]}`,
+		`{"model":"default","response_format":{"type":"xml"},"messages":[{"role":"user","content":"x"}]}`,
 		`{"model":"default","messages":[{"role":"user","content":"` + strings.Repeat("9.11 ", 5000) + `"}]}`,
 		`{"model":"default","messages":` + strings.Repeat("[", 100_000),
 	} {
