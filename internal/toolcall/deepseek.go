@@ -26,7 +26,7 @@ func init() {
 	register(Descriptor{
 		Name: "deepseek-v32", Aliases: []string{"deepseekv32", "deepseek-v3.2"},
 		Doc:   "<｜DSML｜function_calls> with invoke and parameter tags (DeepSeek-V3.2's encoding)",
-		Opens: f.opens, New: f.new,
+		Opens: f.opens, New: f.new, Grammar: dsml.grammar("<｜DSML｜function_calls>"),
 	})
 }
 
