@@ -7,26 +7,6 @@ import (
 	"github.com/reasond/reasond/api/openai"
 )
 
-// turn is a message as a chat template takes it.
-type turn struct {
-	Role       string     `json:"role"`
-	Content    *string    `json:"content,omitempty"`
-	Reasoning  string     `json:"reasoning_content,omitempty"`
-	ToolCalls  []toolCall `json:"tool_calls,omitempty"`
-	ToolCallID string     `json:"tool_call_id,omitempty"`
-}
-
-type toolCall struct {
-	ID       string       `json:"id"`
-	Type     string       `json:"type"`
-	Function callFunction `json:"function"`
-}
-
-type callFunction struct {
-	Name      string          `json:"name"`
-	Arguments json.RawMessage `json:"arguments"`
-}
-
 // block is a content block of a message, in either direction.
 type block struct {
 	Type string
@@ -82,13 +62,13 @@ func (r *reader) conversation(v openai.Value) error {
 func (r *reader) turn(path, role string, v openai.Value) error {
 	if v.Kind() == "string" {
 		text, err := v.String(path)
-		r.turns = append(r.turns, turn{Role: role, Content: &text})
+		r.turns = append(r.turns, openai.Turn{Role: role, Content: text})
 		return err
 	}
 	if err := v.Expect(path, "array"); err != nil {
 		return err
 	}
-	t := turn{Role: role}
+	t := openai.Turn{Role: role}
 	err := v.Items(func(i int, v openai.Value) error {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		b, err := readBlock(v, at)
@@ -106,15 +86,15 @@ func (r *reader) turn(path, role string, v openai.Value) error {
 	return nil
 }
 
-func (r *reader) add(t *turn, path string, b block) error {
+func (r *reader) add(t *openai.Turn, path string, b block) error {
 	assistant := t.Role == "assistant"
 	switch b.Type {
 	case "text":
 		text := b.Text
-		if t.Content != nil {
-			text = *t.Content + text
+		if before, ok := t.Content.(string); ok {
+			text = before + text
 		}
-		t.Content = &text
+		t.Content = text
 		return nil
 	case "thinking", "redacted_thinking":
 		if !assistant {
@@ -129,7 +109,7 @@ func (r *reader) add(t *turn, path string, b block) error {
 		if b.Name == "" {
 			return openai.Missing(path+".name", "a tool_use needs a name")
 		}
-		t.ToolCalls = append(t.ToolCalls, toolCall{ID: b.ID, Type: "function", Function: callFunction{b.Name, b.Input}})
+		t.ToolCalls = append(t.ToolCalls, openai.NewTurnCall(b.ID, b.Name, b.Input))
 		return nil
 	case "tool_result":
 		if assistant {
@@ -141,7 +121,7 @@ func (r *reader) add(t *turn, path string, b block) error {
 }
 
 // result is a message of its own, before what the user says beside it.
-func (r *reader) result(t *turn, path string, b block) error {
+func (r *reader) result(t *openai.Turn, path string, b block) error {
 	text := ""
 	if b.Content != nil && !b.Content.Null() {
 		var err error
@@ -152,7 +132,7 @@ func (r *reader) result(t *turn, path string, b block) error {
 	if b.ToolUseID == "" {
 		return openai.Missing(path+".tool_use_id", "a tool_result needs the id of its tool_use")
 	}
-	r.turns = append(r.turns, turn{Role: "tool", Content: &text, ToolCallID: b.ToolUseID})
+	r.turns = append(r.turns, openai.Turn{Role: "tool", Content: text, ToolCallID: b.ToolUseID})
 	return nil
 }
 

@@ -36,7 +36,7 @@ var idle = map[string]bool{
 type reader struct {
 	chat     *openai.ChatReader
 	system   string
-	turns    []turn
+	turns    []openai.Turn
 	messages bool
 	max      bool
 }
@@ -54,7 +54,7 @@ func decode(body []byte, answer bool) (*openai.ChatRequest, error) {
 	}
 	all := r.turns
 	if r.system != "" {
-		all = append([]turn{{Role: "system", Content: &r.system}}, all...)
+		all = append([]openai.Turn{{Role: "system", Content: r.system}}, all...)
 	}
 	if err := r.chat.Set("messages", "messages", openai.NewValue(all)); err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ var idle = map[string]bool{
 type reader struct {
 	chat           *openai.ChatReader
 	generate       bool
-	turns          []turn
+	turns          []openai.Turn
 	messages       bool
 	system, prompt string
 	raw            bool
@@ -64,9 +64,9 @@ func decode(body []byte, generate bool) (*Request, error) {
 		req.Prompt = &r.prompt
 	case generate:
 		if r.system != "" {
-			r.turns = append(r.turns, turn{Role: "system", Content: &r.system})
+			r.turns = append(r.turns, openai.Turn{Role: "system", Content: r.system})
 		}
-		r.turns = append(r.turns, turn{Role: "user", Content: &r.prompt})
+		r.turns = append(r.turns, openai.Turn{Role: "user", Content: r.prompt})
 	case !r.messages:
 		return nil, openai.Missing("messages", "must be given")
 	}
@@ -162,21 +162,7 @@ func (r *reader) format(v openai.Value) error {
 	return openai.Invalid("format", `must be "json" or a JSON schema`)
 }
 
-// turn is a message as a chat template takes it.
-type turn struct {
-	Role       string     `json:"role"`
-	Content    *string    `json:"content,omitempty"`
-	Reasoning  string     `json:"reasoning_content,omitempty"`
-	ToolCalls  []toolCall `json:"tool_calls,omitempty"`
-	ToolCallID string     `json:"tool_call_id,omitempty"`
-}
-
-type toolCall struct {
-	ID       string   `json:"id"`
-	Type     string   `json:"type"`
-	Function function `json:"function"`
-}
-
+// function is what a past call called.
 type function struct {
 	Name      string          `json:"name"`
 	Arguments json.RawMessage `json:"arguments"`
@@ -193,7 +179,7 @@ func (r *reader) conversation(v openai.Value) error {
 		if err := v.Expect(path, "object"); err != nil {
 			return err
 		}
-		var t turn
+		var t openai.Turn
 		err := v.Members(func(name string, v openai.Value) (err error) {
 			at := path + "." + name
 			switch {
@@ -201,9 +187,7 @@ func (r *reader) conversation(v openai.Value) error {
 			case name == "role":
 				t.Role, err = v.String(at)
 			case name == "content":
-				var text string
-				text, err = v.String(at)
-				t.Content = &text
+				t.Content, err = v.String(at)
 			case name == "thinking":
 				t.Reasoning, err = v.String(at)
 			case name == "tool_calls":
@@ -245,7 +229,7 @@ func (r *reader) nextID() string {
 	return fmt.Sprintf("call_%d", r.calls)
 }
 
-func (r *reader) toolCalls(t *turn, path string, v openai.Value) error {
+func (r *reader) toolCalls(t *openai.Turn, path string, v openai.Value) error {
 	if err := v.Expect(path, "array"); err != nil {
 		return err
 	}
@@ -263,7 +247,7 @@ func (r *reader) toolCalls(t *turn, path string, v openai.Value) error {
 		}
 		id := r.nextID()
 		r.ids = append(r.ids, id)
-		t.ToolCalls = append(t.ToolCalls, toolCall{ID: id, Type: "function", Function: *call.Function})
+		t.ToolCalls = append(t.ToolCalls, openai.NewTurnCall(id, call.Function.Name, call.Function.Arguments))
 		return nil
 	})
 }

@@ -87,6 +87,33 @@ func Unsupported(param, format string, args ...any) *Error {
 	return unsupported(param, format, args...)
 }
 
+// Turn is a message as other dialects hand it to a chat request's messages.
+type Turn struct {
+	Role       string     `json:"role"`
+	Content    any        `json:"content,omitempty"` // a string or parts; nil: none
+	Reasoning  string     `json:"reasoning_content,omitempty"`
+	ToolCalls  []TurnCall `json:"tool_calls,omitempty"`
+	ToolCallID string     `json:"tool_call_id,omitempty"`
+}
+
+// TurnCall is a past tool call; NewTurnCall makes it.
+type TurnCall struct {
+	ID       string       `json:"id"`
+	Type     string       `json:"type"` // function
+	Function TurnFunction `json:"function"`
+}
+
+// TurnFunction is what was called; Arguments is an object or its text.
+type TurnFunction struct {
+	Name      string `json:"name"`
+	Arguments any    `json:"arguments"`
+}
+
+// NewTurnCall is a past call of a function.
+func NewTurnCall(id, name string, arguments any) TurnCall {
+	return TurnCall{ID: id, Type: "function", Function: TurnFunction{name, arguments}}
+}
+
 // Missing is an Error about a member that should be there.
 func Missing(param, message string) *Error {
 	return &Error{Param: param, Code: CodeMissing, Message: param + ": " + message}

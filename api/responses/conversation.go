@@ -7,21 +7,6 @@ import (
 	"github.com/reasond/reasond/api/openai"
 )
 
-// turn is a message as a chat template takes it.
-type turn struct {
-	Role       string     `json:"role"`
-	Content    any        `json:"content,omitempty"` // a string or parts
-	Reasoning  string     `json:"reasoning_content,omitempty"`
-	ToolCalls  []toolCall `json:"tool_calls,omitempty"`
-	ToolCallID string     `json:"tool_call_id,omitempty"`
-}
-
-type toolCall struct {
-	ID       string              `json:"id"`
-	Type     string              `json:"type"`
-	Function openai.FunctionCall `json:"function"`
-}
-
 type textPart struct {
 	Type string `json:"type"`
 	Text string `json:"text"`
@@ -45,9 +30,9 @@ func (r *Request) Resolve(find func(id string) (Item, bool)) error {
 // Chat is the request as a chat's, after the items of an earlier conversation.
 // It is called once, after Resolve.
 func (r *Request) Chat(history []Item) (*openai.ChatRequest, error) {
-	var turns []turn
+	var turns []openai.Turn
 	if s := r.Settings.Instructions; s != nil && *s != "" {
-		turns = append(turns, turn{Role: "system", Content: *s})
+		turns = append(turns, openai.Turn{Role: "system", Content: *s})
 	}
 	turns = append(turns, conversation(history, r.Input)...)
 	if turns == nil {
@@ -69,13 +54,13 @@ func (r *Request) Chat(history []Item) (*openai.ChatRequest, error) {
 
 // conversation is items as messages. What an assistant did between two
 // others' items is one message: its thoughts, its words, its calls.
-func conversation(lists ...[]Item) []turn {
-	var turns []turn
-	var own *turn // the assistant's that is being put together
-	said := false // it has content
-	assistant := func(another bool) *turn {
+func conversation(lists ...[]Item) []openai.Turn {
+	var turns []openai.Turn
+	var own *openai.Turn // the assistant's that is being put together
+	said := false        // it has content
+	assistant := func(another bool) *openai.Turn {
 		if own == nil || another {
-			turns = append(turns, turn{Role: "assistant"})
+			turns = append(turns, openai.Turn{Role: "assistant"})
 			own, said = &turns[len(turns)-1], false
 		}
 		return own
@@ -91,7 +76,7 @@ func conversation(lists ...[]Item) []turn {
 				}
 			case it.Type == TypeCall:
 				t := assistant(false)
-				t.ToolCalls = append(t.ToolCalls, toolCall{ID: it.CallID, Type: "function", Function: openai.FunctionCall{Name: it.Name, Arguments: it.Arguments}})
+				t.ToolCalls = append(t.ToolCalls, openai.NewTurnCall(it.CallID, it.Name, it.Arguments))
 			case it.Type == TypeMessage && it.Role == "assistant":
 				t := assistant(own != nil && said && own.ToolCalls == nil)
 				if before, ok := t.Content.(string); ok {
@@ -101,9 +86,9 @@ func conversation(lists ...[]Item) []turn {
 				}
 				said = true
 			case it.Type == TypeOutput:
-				own, turns = nil, append(turns, turn{Role: "tool", Content: it.Output, ToolCallID: it.CallID})
+				own, turns = nil, append(turns, openai.Turn{Role: "tool", Content: it.Output, ToolCallID: it.CallID})
 			default:
-				own, turns = nil, append(turns, turn{Role: it.Role, Content: it.parts()})
+				own, turns = nil, append(turns, openai.Turn{Role: it.Role, Content: it.parts()})
 			}
 		}
 	}

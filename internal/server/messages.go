@@ -79,11 +79,7 @@ func (s *Server) countTokens(ctx context.Context, w http.ResponseWriter, r *http
 	if err != nil {
 		return err
 	}
-	m, err := s.model(wire.Model)
-	if err != nil {
-		return err
-	}
-	done, err := s.turn(ctx)
+	m, done, err := s.modelInTurn(ctx, wire.Model)
 	if err != nil {
 		return err
 	}

@@ -70,11 +70,7 @@ func (s *Server) parseFunctionCall(ctx context.Context, w http.ResponseWriter, r
 	if err != nil {
 		return err
 	}
-	m, err := s.model(req.Model)
-	if err != nil {
-		return err
-	}
-	done, err := s.turn(ctx)
+	m, done, err := s.modelInTurn(ctx, req.Model)
 	if err != nil {
 		return err
 	}
@@ -116,11 +112,7 @@ func (s *Server) tokenize(ctx context.Context, w http.ResponseWriter, r *http.Re
 	if err != nil {
 		return err
 	}
-	m, err := s.model(req.Model)
-	if err != nil {
-		return err
-	}
-	done, err := s.turn(ctx)
+	m, done, err := s.modelInTurn(ctx, req.Model)
 	if err != nil {
 		return err
 	}
@@ -203,11 +195,7 @@ func (s *Server) applyTemplate(ctx context.Context, w http.ResponseWriter, r *ht
 	if err != nil {
 		return err
 	}
-	m, err := s.model(wire.Model)
-	if err != nil {
-		return err
-	}
-	done, err := s.turn(ctx)
+	m, done, err := s.modelInTurn(ctx, wire.Model)
 	if err != nil {
 		return err
 	}
