@@ -98,6 +98,20 @@ func expect(v value, name, kind string) error {
 	return nil
 }
 
+// options calls fn for each member of the object that name holds, with the
+// member's path; one that is null is as good as absent.
+func options(v value, name string, fn func(key, path string, v value) error) error {
+	if err := expect(v, name, "object"); err != nil {
+		return err
+	}
+	return v.members(func(key string, v value) error {
+		if v.null() {
+			return nil
+		}
+		return fn(key, name+"."+clip(key), v)
+	})
+}
+
 func text(of func(*chatDecoder) *string, most int) field {
 	return func(d *chatDecoder, name string, v value) error {
 		if err := expect(v, name, "string"); err != nil {
@@ -306,15 +320,8 @@ func logitBias(d *chatDecoder, name string, v value) error {
 }
 
 func streamOptions(d *chatDecoder, name string, v value) error {
-	if err := expect(v, name, "object"); err != nil {
-		return err
-	}
 	d.req.StreamOptions = &StreamOptions{}
-	return v.members(func(key string, v value) error {
-		path := name + "." + clip(key)
-		if v.null() {
-			return nil
-		}
+	return options(v, name, func(key, path string, v value) error {
 		switch key {
 		case "include_usage":
 			return boolean(func(*chatDecoder) *bool { return &d.req.StreamOptions.IncludeUsage })(d, path, v)
@@ -324,7 +331,7 @@ func streamOptions(d *chatDecoder, name string, v value) error {
 			}
 			return unsupported(path, "not supported by this server")
 		}
-		return &Error{Param: path, Code: CodeUnknown, Message: "unknown parameter: " + quote(path)}
+		return Unknown(path)
 	})
 }
 

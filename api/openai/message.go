@@ -122,7 +122,7 @@ func (m *message) member(name string, v value) error {
 	case "refusal", "annotations", "id", "type", "status", "reasoning_details", "provider_specific_fields", "cache_control", "metadata":
 		return nil // what answers of several APIs carry and clients send back; no template reads it
 	}
-	return &Error{Param: path, Code: CodeUnknown, Message: "unknown parameter: " + quote(path)}
+	return Unknown(path)
 }
 
 func (m *message) short(dst *string, path string, v value) error {
@@ -258,7 +258,7 @@ func textPart(path string, v value) error {
 	case !text:
 		return &Error{Param: path + ".text", Code: CodeMissing, Message: path + ".text: a text part needs text"}
 	case other != "":
-		return &Error{Param: other, Code: CodeUnknown, Message: "unknown parameter: " + quote(other)}
+		return Unknown(other)
 	}
 	return nil
 }

@@ -57,11 +57,8 @@ func thinking(d *chatDecoder, name string, v value) error {
 		return invalid(name, "must be a boolean or an object, got %s", v.kind())
 	}
 	typed := false
-	err := v.members(func(key string, v value) error {
-		path := name + "." + clip(key)
+	err := options(v, name, func(key, path string, v value) error {
 		switch {
-		case v.null():
-			return nil
 		case key == "type":
 			typed = true
 			return thinkingType(d, path, v)
@@ -70,7 +67,7 @@ func thinking(d *chatDecoder, name string, v value) error {
 		case key == "display" || key == "clear_thinking":
 			return unsupported(path, "not supported by this server")
 		}
-		return &Error{Param: path, Code: CodeUnknown, Message: "unknown parameter: " + quote(path)}
+		return Unknown(path)
 	})
 	if err == nil && !typed {
 		return &Error{Param: name + ".type", Code: CodeMissing, Message: name + ".type: must be given"}
@@ -106,14 +103,7 @@ func effort(d *chatDecoder, name string, v value) error {
 
 // reasoningObject is OpenRouter's and the Responses API's member.
 func reasoningObject(d *chatDecoder, name string, v value) error {
-	if err := expect(v, name, "object"); err != nil {
-		return err
-	}
-	return v.members(func(key string, v value) error {
-		path := name + "." + clip(key)
-		if v.null() {
-			return nil
-		}
+	return options(v, name, func(key, path string, v value) error {
 		switch key {
 		case "effort":
 			return effort(d, path, v)
@@ -134,7 +124,7 @@ func reasoningObject(d *chatDecoder, name string, v value) error {
 		if phase, ok := phaseFields[key]; ok {
 			return phase(d, path, v)
 		}
-		return &Error{Param: path, Code: CodeUnknown, Message: "unknown parameter: " + quote(path)}
+		return Unknown(path)
 	})
 }
 

@@ -130,8 +130,7 @@ func (d *chatDecoder) member(name string, v value) error {
 		}
 		return unsupported(name, "not supported by this server")
 	}
-	name = clip(name)
-	return &Error{Param: name, Code: CodeUnknown, Message: "unknown parameter: " + quote(name)}
+	return Unknown(name)
 }
 
 func newChatDecoder() chatDecoder {

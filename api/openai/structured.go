@@ -140,7 +140,7 @@ func responseFormat(d *chatDecoder, name string, v value) error {
 				given[key] = v
 			}
 		default:
-			return &Error{Param: path, Code: CodeUnknown, Message: "unknown parameter: " + quote(path)}
+			return Unknown(path)
 		}
 		return nil
 	})
@@ -196,7 +196,7 @@ func responseSchema(d *chatDecoder, name string, v value) error {
 			}
 			return nil
 		}
-		return &Error{Param: path, Code: CodeUnknown, Message: "unknown parameter: " + quote(path)}
+		return Unknown(path)
 	})
 	if err != nil {
 		return err
@@ -206,14 +206,7 @@ func responseSchema(d *chatDecoder, name string, v value) error {
 
 // structuredOutputs is vLLM's member: one of its own.
 func structuredOutputs(d *chatDecoder, name string, v value) error {
-	if err := expect(v, name, "object"); err != nil {
-		return err
-	}
-	return v.members(func(key string, v value) error {
-		path := name + "." + clip(key)
-		if v.null() {
-			return nil
-		}
+	return options(v, name, func(key, path string, v value) error {
 		switch key {
 		case "json":
 			return schemaMember(d, path, v)
@@ -230,7 +223,7 @@ func structuredOutputs(d *chatDecoder, name string, v value) error {
 		case "disable_any_whitespace", "disable_fallback", "disable_additional_properties", "whitespace_pattern":
 			return nil // white space and properties are always as the schema has them
 		}
-		return &Error{Param: path, Code: CodeUnknown, Message: "unknown parameter: " + quote(path)}
+		return Unknown(path)
 	})
 }
 
@@ -280,7 +273,7 @@ func namedTool(d *chatDecoder, name string, v value) error {
 			}
 			return v.members(func(key string, v value) error {
 				if key != "name" {
-					return &Error{Param: path + "." + clip(key), Code: CodeUnknown, Message: "unknown parameter: " + quote(path+"."+clip(key))}
+					return Unknown(path + "." + clip(key))
 				}
 				if err := expect(v, path+".name", "string"); err != nil {
 					return err
@@ -289,7 +282,7 @@ func namedTool(d *chatDecoder, name string, v value) error {
 				return nil
 			})
 		}
-		return &Error{Param: path, Code: CodeUnknown, Message: "unknown parameter: " + quote(path)}
+		return Unknown(path)
 	})
 	switch {
 	case err != nil:
