@@ -259,4 +259,5 @@ type Info struct {
 	WeightBytes int64 // memory held by packed weights
 	FileBytes   int64 // the same weights' bytes in the file
 	KVBytes     int64
+	Drafts      bool // several Samples of a slot in one step, see Sample.Drafted
 }

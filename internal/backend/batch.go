@@ -39,10 +39,20 @@ type Copy struct{ Src, Dst int32 }
 
 // Sample asks for one token from logits row Logits, for the sequence in Slot.
 // Pos is the position that the new token will have: the Philox counter.
+//
+// Drafted says that the token which the row was fed with is a guess at what the
+// slot's Sample before this one gives. If it is not that token, neither this nor
+// any later Drafted Sample of the slot is taken: nothing is drawn, nothing is
+// counted, and Sampled.Token is NotTaken. Samples of one slot lie side by side
+// in order of position. Only where Info.Drafts.
 type Sample struct {
 	Slot, Logits, Pos int32
 	Masked            bool
+	Drafted           bool
 }
+
+// NotTaken is Sampled.Token behind a wrong guess.
+const NotTaken int32 = -1
 
 // Sampled is a sampled token. Logprob is the natural log of its probability
 // under the unmodified logits (temperature 1, no penalties), as vLLM reports

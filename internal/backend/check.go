@@ -16,6 +16,10 @@ func (c Config) LogitRows() int {
 	return c.MaxRows
 }
 
+// Samples is the most samples of one step, each from a logits row of its own:
+// one a sequence, and those of guesses.
+func (c Config) Samples() int { return max(c.LogitRows(), c.MaxSeqs) }
+
 // Check refuses a batch that would make an op read or write out of bounds.
 // vocab is the rows of the embedding; last tells a slot's last token, nil where
 // only the device knows it. An error is one line that names the place.

@@ -45,7 +45,7 @@ func (b *Backend) Build(model func(backend.Program)) error {
 	}
 	b.built = true
 	b.batch.MaskWords = (b.vocab + 31) / 32
-	b.batch.Masks = make([]uint32, 0, b.cfg.MaxSeqs*b.batch.MaskWords)
+	b.batch.Masks = make([]uint32, 0, b.cfg.Samples()*b.batch.MaskWords)
 	return nil
 }
 

@@ -79,6 +79,7 @@ func (b *Backend) Info() backend.Info {
 	return backend.Info{
 		Name: "cpu", ISA: b.machine.ISA().String(), Vocab: b.vocab, Threads: b.cfg.Threads,
 		WeightBytes: b.weightBytes, FileBytes: b.fileBytes, KVBytes: b.kvBytes,
+		Drafts: true,
 	}
 }
 

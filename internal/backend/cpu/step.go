@@ -16,8 +16,8 @@ func (b *Backend) newBatch() {
 	b.batch = backend.Batch{
 		Token: a.Token[:0], Pos: a.Pos[:0], Seq: a.Seq[:0], LogitRows: a.LogitRows[:0], Pages: a.Pages[:0],
 		Seqs: alias[backend.Seq](a.Seqs), Copies: alias[backend.Copy](a.Copies),
-		Samples: make([]backend.Sample, 0, b.cfg.MaxSeqs),
-		Sampled: make([]backend.Sampled, 0, b.cfg.MaxSeqs),
+		Samples: make([]backend.Sample, 0, b.cfg.Samples()),
+		Sampled: make([]backend.Sampled, 0, b.cfg.Samples()),
 	}
 }
 

@@ -20,7 +20,7 @@ func copyStep(dst, src *backend.Batch) {
 	dst.Samples = dst.Samples[:len(src.Samples)]
 	for i := range src.Samples {
 		from, to := &src.Samples[i], &dst.Samples[i]
-		to.Slot, to.Logits, to.Pos, to.Masked = from.Slot, from.Logits, from.Pos, false
+		to.Slot, to.Logits, to.Pos, to.Drafted, to.Masked = from.Slot, from.Logits, from.Pos, from.Drafted, false
 	}
 	dst.Sampled = dst.Sampled[:len(src.Sampled)]
 }

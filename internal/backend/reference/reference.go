@@ -85,8 +85,8 @@ func New(cfg backend.Config) (*Backend, error) {
 			Pages:     make([]int32, 0, pages),
 			Copies:    make([]backend.Copy, 0, cfg.MaxSeqs),
 			LogitRows: make([]int32, 0, cfg.MaxRows),
-			Samples:   make([]backend.Sample, 0, cfg.MaxSeqs),
-			Sampled:   make([]backend.Sampled, 0, cfg.MaxSeqs),
+			Samples:   make([]backend.Sample, 0, cfg.Samples()),
+			Sampled:   make([]backend.Sampled, 0, cfg.Samples()),
 		},
 	}, nil
 }
@@ -96,6 +96,7 @@ func (b *Backend) Info() backend.Info {
 	return backend.Info{
 		Name: "reference", ISA: "go", Vocab: b.vocab, Threads: b.cfg.Threads,
 		WeightBytes: b.weightBytes, FileBytes: b.fileBytes, KVBytes: b.kv.bytes() + 4*int64(len(b.latents.data)),
+		Drafts: true,
 	}
 }
 
@@ -200,7 +201,7 @@ func (b *Backend) Build(model func(backend.Program)) error {
 	}
 	b.ops = p.ops
 	b.batch.MaskWords = (b.vocab + 31) / 32
-	b.batch.Masks = make([]uint32, 0, b.cfg.MaxSeqs*b.batch.MaskWords)
+	b.batch.Masks = make([]uint32, 0, b.cfg.Samples()*b.batch.MaskWords)
 	return nil
 }
 

@@ -14,6 +14,7 @@ type Slots struct {
 	samplers []Sampler // one a worker
 	each     Each
 	busy     []bool // slots of this batch, while it is checked
+	runs     []int  // where each run of samples of one slot begins, and their number
 }
 
 // Each calls do(worker, i) for every i below n, from up to as many workers at
@@ -47,10 +48,11 @@ func (s *Slots) Set(slot int, v backend.Slot) {
 // Last is the token last sampled in a slot: what Batch.Token means by ^slot.
 func (s *Slots) Last(slot int32) int32 { return s.last[slot] }
 
-// Sample does all of b.Samples into b.Sampled, those of one slot in their order.
-// row is a logits row of the step. A row that cannot be sampled says so in its
-// Sampled and leaves its slot's last token alone. The error is the batch's:
-// nothing was sampled.
+// Sample does all of b.Samples into b.Sampled, those of one slot in their order,
+// drafted ones up to the first wrong guess. row is a logits row of the step. A row
+// that cannot be sampled says so in its Sampled and leaves its slot's last token
+// alone; what is drafted behind it is not taken. The error is the batch's: nothing
+// was sampled.
 func (s *Slots) Sample(b *backend.Batch, row func(i int) []float32) error {
 	apart, err := s.check(b)
 	if err != nil {
@@ -58,25 +60,26 @@ func (s *Slots) Sample(b *backend.Batch, row func(i int) []float32) error {
 	}
 	n := len(b.Samples)
 	b.Sampled = b.Sampled[:n]
-	if s.each != nil && apart && n > 1 {
-		s.each(n, func(worker, i int) { s.one(b, row, worker, i) })
+	runs := len(s.runs) - 1
+	if s.each != nil && apart && runs > 1 {
+		s.each(runs, func(worker, i int) { s.run(b, row, worker, s.runs[i], s.runs[i+1]) })
 		return nil
 	}
-	for i := range n {
-		s.one(b, row, 0, i)
-	}
+	s.run(b, row, 0, 0, n)
 	return nil
 }
 
-// check refuses samples that are out of range and reports whether they are of
-// different slots.
+// check refuses samples that are out of range, finds the runs of one slot each, and
+// reports whether these are of different slots.
 func (s *Slots) check(b *backend.Batch) (apart bool, err error) {
 	if len(b.Samples) > cap(b.Sampled) {
 		return false, fmt.Errorf("sample: %d samples exceed the batch's %d", len(b.Samples), cap(b.Sampled))
 	}
 	clear(s.busy)
+	s.runs = s.runs[:0]
 	apart = true
 	for i, r := range b.Samples {
+		follows := i > 0 && b.Samples[i-1].Slot == r.Slot
 		switch {
 		case r.Slot < 0 || int(r.Slot) >= len(s.states):
 			return false, fmt.Errorf("sample: sample %d is of slot %d of %d", i, r.Slot, len(s.states))
@@ -84,11 +87,38 @@ func (s *Slots) check(b *backend.Batch) (apart bool, err error) {
 			return false, fmt.Errorf("sample: sample %d wants logits row %d of %d", i, r.Logits, len(b.LogitRows))
 		case r.Masked && (i+1)*b.MaskWords > len(b.Masks):
 			return false, fmt.Errorf("sample: sample %d has no mask", i)
+		case r.Drafted && (!follows || int(b.LogitRows[r.Logits]) >= len(b.Token)):
+			return false, fmt.Errorf("sample: sample %d is of a guess at nothing", i)
+		}
+		if follows {
+			continue
 		}
 		apart = apart && !s.busy[r.Slot]
 		s.busy[r.Slot] = true
+		s.runs = append(s.runs, i)
 	}
+	s.runs = append(s.runs, len(b.Samples))
 	return apart, nil
+}
+
+// run does the samples from one to another, in order. wrong says that the last
+// guess was not what was sampled, or that nothing was.
+func (s *Slots) run(b *backend.Batch, row func(i int) []float32, worker, from, to int) {
+	wrong := false
+	for i := from; i < to; i++ {
+		r, out := &b.Samples[i], &b.Sampled[i]
+		if !r.Drafted {
+			wrong = false
+		} else if !wrong {
+			wrong = b.Token[b.LogitRows[r.Logits]] != s.last[r.Slot]
+		}
+		if wrong {
+			*out = backend.Sampled{Token: backend.NotTaken, Top: out.Top[:0]}
+			continue
+		}
+		s.one(b, row, worker, i)
+		wrong = out.Err != nil
+	}
 }
 
 func (s *Slots) one(b *backend.Batch, row func(i int) []float32, worker, i int) {
