@@ -85,6 +85,7 @@ into reasoning_content and content.
 		newParse(w),
 		newGenerate(w),
 		newBatch(w),
+		newBench(w),
 		newVersion(w),
 	)
 	return root

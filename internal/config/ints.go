@@ -1,0 +1,51 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+type integers struct {
+	p        *[]int
+	min, max int
+	name     string
+	given    bool // the next value is added to the last, not to the default
+}
+
+// Ints is some whole numbers from min to max, with commas between them or in
+// several uses; what is given replaces the default.
+func Ints(p *[]int, name string, min, max int) pflag.Value {
+	return &integers{p: p, min: min, max: max, name: name}
+}
+
+func (v *integers) Type() string { return v.name + ",…" }
+func (v *integers) String() string {
+	var words []string
+	for _, n := range deref(v.p) {
+		words = append(words, strconv.Itoa(n))
+	}
+	return strings.Join(words, ",")
+}
+
+func (v *integers) Set(s string) error {
+	var list []int
+	for word := range strings.SplitSeq(s, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(word))
+		if err != nil {
+			return errors.New("not whole numbers with commas between them")
+		}
+		if n < v.min || n > v.max {
+			return fmt.Errorf("%d: must be from %d to %d", n, v.min, v.max)
+		}
+		list = append(list, n)
+	}
+	if v.given {
+		list = append(*v.p, list...)
+	}
+	*v.p, v.given = list, true
+	return nil
+}

@@ -1,0 +1,41 @@
+package cpu
+
+import (
+	"testing"
+	"time"
+)
+
+// A wider or shorter multiplier is faster: what is measured is the unit, not the
+// loop around it. The factors are half of what the instructions' widths say.
+func TestPeaksAreInTheOrderOfTheUnitsWidths(t *testing.T) {
+	median := func(isa ISA, u Unit) float64 {
+		s := Peak(isa, u, 1, 5*time.Millisecond)
+		if len(s) == 0 {
+			return 0
+		}
+		return s[len(s)/2]
+	}
+	for _, isa := range Supported() {
+		f32 := median(isa, UnitF32)
+		if f32 < 1e8 {
+			t.Errorf("%s: %.3g operations a second", isa, f32)
+		}
+		for u, factor := range map[Unit]float64{UnitBF16: 1, UnitI8: 1} {
+			if got := median(isa, u); got != 0 && got < factor*f32 {
+				t.Errorf("%s: unit %d does %.3g operations a second, float32 %.3g", isa, u, got, f32)
+			}
+		}
+	}
+	if median(Generic, UnitI8) != 0 {
+		t.Error("plain C has a unit for 8-bit products")
+	}
+}
+
+func TestReadSpeedCountsAllThreads(t *testing.T) {
+	for _, threads := range []int{1, 3} {
+		s := ReadSpeed(threads, 0, 10*time.Millisecond)
+		if len(s) == 0 || s[len(s)/2] < 1e8 || s[len(s)/2] > 1e13 {
+			t.Errorf("%d threads: %d slices, %.3g", threads, len(s), s)
+		}
+	}
+}
