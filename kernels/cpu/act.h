@@ -9,7 +9,7 @@ AI vf vact(const rk_act *a, vf g, vf u) {
   vf limit = vset1(a->limit);
   g = vmin(g, limit), u = vmax(vmin(u, limit), -limit);
   vf x = vmin(g * vset1(-1.44269504f * a->alpha), vset1(126.f));
-  return g / (vexp2(x) + vset1(1.f)) * (u + vset1(1.f));
+  return vdiv(g, vexp2(x) + vset1(1.f)) * (u + vset1(1.f));
 }
 
 #endif

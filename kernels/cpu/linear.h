@@ -22,30 +22,43 @@ typedef struct {
   scratch *s;
 } linear_part;
 
-// finish writes one panel's sums of row t.
-AI void finish(const linear_part *lp, int panel, int t, const float *acc) {
+AI vf biased(const float *bias, const float *acc) { return bias ? vld(acc) + vld(bias) : vld(acc); }
+
+// n rows of a panel's sums become rows of the output from o on, ld apart: the
+// sums, added or not, or of a gated panel the activation.
+static void put_gated(const rk_act *act, const float *bias, const float (*acc)[RK_PANEL], float *o, int64_t ld, int n) {
+  for (int r = 0; r < n; r++, o += ld)
+    UNROLL for (int i = 0; i < 16; i += VL) vst(o + i, vact(act, biased(bias ? bias + i : 0, acc[r] + i), biased(bias ? bias + 16 + i : 0, acc[r] + 16 + i)));
+}
+static void put_sums(int add, const float *bias, const float (*acc)[RK_PANEL], float *o, int64_t ld, int n) {
+  for (int r = 0; r < n; r++, o += ld)
+    UNROLL for (int i = 0; i < 32; i += VL) {
+      vf v = biased(bias ? bias + i : 0, acc[r] + i);
+      vst(o + i, add ? vld(o + i) + v : v);
+    }
+}
+
+// finish writes a panel's sums of n rows from t on.
+static NOINLINE void finish(const linear_part *lp, int panel, int t, int n, const float (*acc)[RK_PANEL]) {
   const rk_mat *m = lp->mat;
   const rk_buf *out = &lp->p->out;
-  const int add = lp->p->l->add;
-  int width = m->gated ? 16 : 32, n = m->rows - panel * width;
-  float *o = out->p + (int64_t)t * out->ld + m->out + panel * width;
-  float part[RK_PANEL], *dst = n < width ? part : o;
+  const int add = lp->p->l->add, width = m->gated ? 16 : 32, have = m->rows - panel * width;
   const float *bias = m->bias ? m->bias + panel * RK_PANEL : 0;
-  if (m->gated) {
-    for (int i = 0; i < 16; i += VL) {
-      vf g = vld(acc + i), u = vld(acc + 16 + i);
-      if (bias) g += vld(bias + i), u += vld(bias + 16 + i);
-      vst(dst + i, vact(lp->p->act, g, u));
-    }
-  } else {
-    if (add && dst == part) memset(part, 0, sizeof part), memcpy(part, o, (size_t)n * 4);
-    for (int i = 0; i < 32; i += VL) {
-      vf v = vld(acc + i);
-      if (bias) v += vld(bias + i);
-      vst(dst + i, add ? vld(dst + i) + v : v);
-    }
+  float *o = out->p + (int64_t)t * out->ld + m->out + panel * width;
+  if (have >= width) {
+    if (m->gated) put_gated(lp->p->act, bias, acc, o, out->ld, n);
+    else put_sums(add, bias, acc, o, out->ld, n);
+    return;
   }
-  if (dst == part) memcpy(o, part, (size_t)n * 4);
+  for (int r = 0; r < n; r++, o += out->ld) { // the last panel, not whole
+    float part[RK_PANEL] = {0};
+    if (m->gated) put_gated(lp->p->act, bias, acc + r, part, 0, 1);
+    else {
+      if (add) memcpy(part, o, (size_t)have * 4);
+      put_sums(add, bias, acc + r, part, 0, 1);
+    }
+    memcpy(o, part, (size_t)have * 4);
+  }
 }
 
 // One tile over a panel's 32 outputs, PASS vectors at a time, added to acc: the
@@ -96,7 +109,7 @@ static void linear_f32(const linear_part *lp) {
         slice_f32(lp, panel, k, n, t, c, direct);
       }
     }
-    for (int t = lp->t0; t < lp->t1; t++) finish(lp, p, t, lp->s->acc[t - lp->t0]);
+    finish(lp, p, lp->t0, lp->t1 - lp->t0, (const float (*)[RK_PANEL])lp->s->acc);
   }
 }
 

@@ -88,14 +88,27 @@ AI void add_scaled(const int T, __m512i c[2][MAX_TILE], __m512 d0, __m512 d1, co
   }
 }
 
-// { m'[block 0], m'[block 1] } as bfloat16 for the 16 rows of a row group
-AI __m512bh minima_pair(const uint8_t *w) {
+// { m'[block 0], m'[block 1] } as bfloat16 for the 16 rows of a row group: the
+// minima of Q4_1 as pairs of m' = m + 8d. The zero point 8 is in the
+// accumulators' start, and m', the middle of the block's values, is small, so
+// that bfloat16 is enough for it beside int8 inputs.
+AI __m512i minima_pair(const uint8_t *w) {
   __m512 eight = _mm512_set1_ps(8);
   __m512i round = _mm512_set1_epi32(0x8000);
   __m512i x = (__m512i)_mm512_fmadd_ps(vldf16(w + Q4_D), eight, vldf16(w + Q4_M));
   __m512i y = (__m512i)_mm512_fmadd_ps(vldf16(w + Q4_D + 64), eight, vldf16(w + Q4_M + 64));
   x = _mm512_srli_epi32(_mm512_add_epi32(x, round), 16);
-  return (__m512bh)_mm512_mask_blend_epi16(0xaaaaaaaa, x, _mm512_add_epi32(y, round));
+  return _mm512_mask_blend_epi16(0xaaaaaaaa, x, _mm512_add_epi32(y, round));
+}
+// panel_minima computes all of a panel's pairs, for more than one tile to use.
+static const uint8_t *panel_minima(int fmt, const uint8_t *w, int steps, scratch *s) {
+  uint8_t *pairs = (uint8_t *)s->unpacked; // no weights are unpacked here
+  if (fmt != RK_Q4_1 || (size_t)steps * 128 > sizeof s->unpacked) return NULL;
+  for (int i = 0; i < steps; i++, w += step_bytes_of(RK_Q4_1)) {
+    _mm512_store_si512(pairs + i * 128, minima_pair(w));
+    _mm512_store_si512(pairs + i * 128 + 64, minima_pair(w + 32));
+  }
+  return pairs;
 }
 
 // codes of F as weights
@@ -105,7 +118,7 @@ AI __m512i values_of(const int F, __m512i codes) {
 }
 
 // 64 k of Q4_0, Q4_1, Q8_0, MXFP4
-AI void step_64(const int F, const int T, const uint8_t *w, const char *const *a, size_t o, __m512 acc[2][MAX_TILE]) {
+AI void step_64(const int F, const int T, const uint8_t *w, const uint8_t *minima, const char *const *a, size_t o, __m512 acc[2][MAX_TILE]) {
   const int D = F == RK_Q8_0 ? Q8_D : Q4_D;
   UNROLL for (int b = 0; b < 2; b++) {
     __m512i c[2][MAX_TILE];
@@ -132,10 +145,8 @@ AI void step_64(const int F, const int T, const uint8_t *w, const char *const *a
     add_scaled(T, c, vldf16(w + D + b * 64), vldf16(w + D + b * 64 + 32), a, o + AT_SCALE(b), acc);
   }
   if (F != RK_Q4_1) return;
-  // Both blocks' minima at once, as pairs of bfloat16 of m' = m + 8d: the zero
-  // point 8 is in the accumulators' start, and m', the middle of the block's
-  // values, is small, so that bfloat16 is enough for it beside int8 inputs.
-  __m512bh m0 = minima_pair(w), m1 = minima_pair(w + 32);
+  __m512bh m0 = (__m512bh)(minima ? _mm512_load_si512(minima) : minima_pair(w));
+  __m512bh m1 = (__m512bh)(minima ? _mm512_load_si512(minima + 64) : minima_pair(w + 32));
   UNROLL for (int t = 0; t < T; t++) {
     __m512bh s = (__m512bh)broadcast32(a[t] + o + offsetof(act_i8, sum_bf16));
     acc[0][t] = _mm512_dpbf16_ps(acc[0][t], m0, s), acc[1][t] = _mm512_dpbf16_ps(acc[1][t], m1, s);
@@ -183,13 +194,13 @@ AI void tile_run_i8(const int F, const int T, const tile *o) {
   const size_t records = F == RK_Q8_0 || F == RK_Q4_0 || F == RK_Q4_1 || F == RK_MXFP4 ? 1 : 4;
   __m512 acc[2][MAX_TILE];
   const char *a[MAX_TILE];
-  const uint8_t *w = o->w, *fetch = o->fetch;
+  const uint8_t *w = o->w, *fetch = o->fetch, *minima = o->minima;
   int lines = o->lines;
   UNROLL for (int t = 0; t < T; t++) a[t] = o->a[t], acc[0][t] = acc[1][t] = _mm512_setzero_ps();
   size_t end = (size_t)o->steps * records * sizeof(act_i8);
   for (size_t at = 0; at < end; at += records * sizeof(act_i8), w += step_bytes_of(F), fetch += lines * 64) {
     fetch_lines(fetch, lines);
-    if (records == 1) step_64(F, T, w, a, at, acc);
+    if (records == 1) step_64(F, T, w, minima, a, at, acc), minima = minima ? minima + 128 : NULL;
     else if (F == RK_Q6_K) step_q6_k(F, T, w, a, at, acc);
     else step_q45_k(F, T, w, a, at, acc);
   }

@@ -14,6 +14,7 @@ typedef struct {
   const uint8_t *w, *fetch;
   int lines, steps;
   const void *a[MAX_TILE];
+  const uint8_t *minima; // of the panel, see panel_minima; NULL: none are kept
   float (*acc)[RK_PANEL];
 } tile;
 
@@ -75,14 +76,15 @@ static void linear_packed(const linear_part *lp) {
   const int share = (int)((m->panel_bytes / 64 + fetchers - 1) / fetchers + steps - 1) / steps; // lines a step
   for (int p = lp->p0; p < lp->p1; p++) {
     const uint8_t *w = m->w + p * m->panel_bytes;
+    const uint8_t *minima = tiles > 1 ? panel_minima(m->fmt, w, steps, lp->s) : NULL;
     for (int i = 0, t = lp->t0, n; i < tiles; i++, t += n) {
       n = (lp->t1 - t + tiles - i - 1) / (tiles - i); // 7 rows go 4+3, not 6+1
-      tile o = {.w = w, .steps = steps, .acc = lp->s->acc};
+      tile o = {.w = w, .steps = steps, .minima = minima, .acc = lp->s->acc};
       if (tiles == 1) o.fetch = w + AHEAD, o.lines = (int)(m->panel_bytes / 64 / steps);
       else o.fetch = w + m->panel_bytes + (int64_t)i * steps * share * 64, o.lines = i < fetchers ? share : 0;
       for (int r = 0; r < n; r++) o.a[r] = input_row(lp, t + r);
       tile_fns[m->fmt][n](&o);
-      for (int r = 0; r < n; r++) finish(lp, p, t + r, o.acc[r]);
+      finish(lp, p, t, n, (const float (*)[RK_PANEL])o.acc);
     }
   }
 }

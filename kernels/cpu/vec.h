@@ -49,6 +49,16 @@ AI vf vmax(vf a, vf b) { return _mm512_max_ps(a, b); }
 AI vf vmin(vf a, vf b) { return _mm512_min_ps(a, b); }
 AI vf vround(vf a) { return _mm512_roundscale_ps(a, 8); }
 AI vf vldf16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+AI vf vldu8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p))); }
+AI vf vlds8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p))); }
+AI float vsum(vf v) { return _mm512_reduce_add_ps(v); }
+AI float vtop(vf v) { return _mm512_reduce_max_ps(v); }
+AI vf vscale2(vf p, vf n) { return _mm512_scalef_ps(p, n); }
+// an approximation of 14 bits and a Newton step: twice as fast as dividing
+AI vf vdiv(vf a, vf b) {
+  vf r = _mm512_rcp14_ps(b);
+  return a * (r * _mm512_fnmadd_ps(b, r, _mm512_set1_ps(2.f)));
+}
 #elif defined(RK_ISA_AVX2)
 AI vf vset1(float x) { return _mm256_set1_ps(x); }
 AI vf vfma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
@@ -56,6 +66,8 @@ AI vf vmax(vf a, vf b) { return _mm256_max_ps(a, b); }
 AI vf vmin(vf a, vf b) { return _mm256_min_ps(a, b); }
 AI vf vround(vf a) { return _mm256_round_ps(a, 8); }
 AI vf vldf16(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+AI vf vldu8(const void *p) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
+AI vf vlds8(const void *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
 #else
 AI vf vset1(float x) { return (vf){x, x, x, x}; }
 #if defined(RK_ISA_NEON)
@@ -77,8 +89,14 @@ AI vf vldf16(const void *p) {
 }
 #endif
 
+#if !defined(RK_ISA_AVX512)
+#if !defined(RK_ISA_AVX2) // GCC would widen a byte at a time there
 AI vf vldu8(const void *p) { vb b; memcpy(&b, p, sizeof b); return __builtin_convertvector(__builtin_convertvector(b, vi), vf); }
 AI vf vlds8(const void *p) { vsb b; memcpy(&b, p, sizeof b); return __builtin_convertvector(__builtin_convertvector(b, vi), vf); }
+#endif
+// p * 2^n, n a whole number and the result normal
+AI vf vscale2(vf p, vf n) { return p * (vf)((__builtin_convertvector(n, vi) + 127) << 23); }
+AI vf vdiv(vf a, vf b) { return a / b; }
 
 // Sum and maximum over the lanes, as a tree of fixed shape.
 AI float vsum(vf v) {
@@ -88,18 +106,19 @@ AI float vsum(vf v) {
     for (int i = 0; i < w; i++) t[i] += t[i + w];
   return t[0];
 }
-AI int32_t vsumi(vi v) {
-  int32_t t[VL], s = 0;
-  memcpy(t, &v, sizeof t);
-  for (int i = 0; i < VL; i++) s += t[i];
-  return s;
-}
 AI float vtop(vf v) {
   float t[VL];
   memcpy(t, &v, sizeof t);
   for (int w = VL / 2; w; w /= 2)
     for (int i = 0; i < w; i++) t[i] = t[i] > t[i + w] ? t[i] : t[i + w];
   return t[0];
+}
+#endif
+AI int32_t vsumi(vi v) {
+  int32_t t[VL], s = 0;
+  memcpy(t, &v, sizeof t);
+  for (int i = 0; i < VL; i++) s += t[i];
+  return s;
 }
 // Lanes whose index is below n.
 AI vi vbelow(int n) {
@@ -120,13 +139,12 @@ AI vf vexp2(vf x) {
   p = vfma(p, f, vset1(2.4022651e-1f));
   p = vfma(p, f, vset1(6.9314718e-1f));
   p = vfma(p, f, vset1(1.f));
-  vi e = __builtin_convertvector(n, vi);
-  return p * (vf)((e + 127) << 23);
+  return vscale2(p, n);
 }
 // silu(g) * u = g / (1 + e^-g) * u
 AI vf vsilumul(vf g, vf u) {
   vf x = vmin(g * vset1(-1.44269504f), vset1(126.f));
-  return g / (vexp2(x) + vset1(1.f)) * u;
+  return vdiv(g, vexp2(x) + vset1(1.f)) * u;
 }
 
 // bfloat16, round to nearest even; NaN stays NaN

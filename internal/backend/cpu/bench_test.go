@@ -19,6 +19,7 @@ type shape struct{ layers, hidden, ffn, heads, kvHeads, dim, vocab int }
 
 var (
 	smolLM2    = shape{30, 576, 1536, 9, 3, 64, 49152} // SmolLM2-135M
+	blocks256  = shape{30, 512, 1536, 8, 2, 64, 49152} // about that, in whole blocks of 256
 	smallShape = shape{2, 256, 512, 8, 2, 32, 1100}
 )
 
@@ -142,6 +143,7 @@ func BenchmarkSmolLM2(b *testing.B) {
 		{"Q4_1", func(be backend.Backend) { randomModel(b, be, smolLM2, weights.Q4_1, weights.Q8_0) }},
 		{"Q4_0", func(be backend.Backend) { randomModel(b, be, smolLM2, weights.Q4_0, weights.Q8_0) }},
 		{"Q8_0", func(be backend.Backend) { randomModel(b, be, smolLM2, weights.Q8_0, weights.Q8_0) }},
+		{"Q4_K", func(be backend.Backend) { randomModel(b, be, blocks256, weights.Q4_K, weights.Q6_K) }},
 		{"BF16", func(be backend.Backend) { randomModel(b, be, smolLM2, weights.BF16, weights.BF16) }},
 	}
 	for _, source := range sources {
@@ -155,9 +157,11 @@ func BenchmarkSmolLM2(b *testing.B) {
 					}
 					defer be.Close()
 					source.load(be)
+					touchPages(b, be, cfg)
 					b.Run("prefill=512", func(b *testing.B) { benchPrefill(b, be, cfg, 512) })
-					b.Run("decode=1", func(b *testing.B) { benchDecode(b, be, cfg, 1) })
-					b.Run("decode=16", func(b *testing.B) { benchDecode(b, be, cfg, 16) })
+					for _, batch := range []int{1, 4, 16} {
+						b.Run(fmt.Sprint("decode=", batch), func(b *testing.B) { benchDecode(b, be, cfg, batch) })
+					}
 				})
 			}
 		}
@@ -181,6 +185,17 @@ func feed(b *testing.B, d *backendtest.Driver, parts ...backendtest.Part) {
 	}
 }
 
+// touchPages has the system give every page of KV its memory, which it does at
+// first use, a good deal slower than a step.
+func touchPages(b *testing.B, be backend.Backend, cfg backend.Config) {
+	d := backendtest.NewDriver(be, cfg, 1)
+	seqs := make([]backendtest.Sequence, cfg.MaxSeqs)
+	tokens := ids(cfg.MaxRows)
+	for at := 0; at < cfg.Pages*backend.PageTokens; at += cfg.MaxRows {
+		feed(b, d, backendtest.Part{Seq: &seqs[at/cfg.MaxContext], Tokens: tokens})
+	}
+}
+
 // benchPrefill feeds a prompt in chunks of MaxRows.
 func benchPrefill(b *testing.B, be backend.Backend, cfg backend.Config, n int) {
 	d := backendtest.NewDriver(be, cfg, 1)
@@ -195,9 +210,6 @@ func benchPrefill(b *testing.B, be backend.Backend, cfg backend.Config, n int) {
 			feed(b, d, backendtest.Part{Seq: s, Tokens: tokens[at:min(at+cfg.MaxRows, n)], Want: want})
 		}
 		d.Free(s)
-	}
-	for range cfg.Pages * backend.PageTokens / n { // memory is first touched here
-		prefill()
 	}
 	for b.Loop() {
 		prefill()
