@@ -33,18 +33,28 @@ static int nibble(int r, int k) { return k / 4 * 128 + r * 4 + k % 4; }
 
 // ---- packing one row: src in the file's layout, w the panel, r the row in it --
 
+static void copy4(uint8_t *dst, const uint8_t *src) { memcpy(dst, src, 4); }
+
 static void pack_plain(const rk_mat *m, const uint8_t *src, uint8_t *w, int r) {
-  for (int k = 0; k < m->cols; k++) switch (m->fmt) {
-    case RK_F32: memcpy(w + (size_t)k * 128 + r * 4, src + (size_t)k * 4, 4); break;
-    case RK_F16: memcpy(w + (size_t)k * 64 + r * 2, src + (size_t)k * 2, 2); break;
-    case RK_BF16: memcpy(w + (size_t)(k / 2) * 128 + r * 4 + k % 2 * 2, src + (size_t)k * 2, 2); break;
+  int cols = m->cols, k = 0;
+  switch (m->fmt) {
+    case RK_F32: for (; k < cols; k++) copy4(w + (size_t)k * 128 + r * 4, src + (size_t)k * 4); break;
+    case RK_F16: for (; k < cols; k++) memcpy(w + (size_t)k * 64 + r * 2, src + (size_t)k * 2, 2); break;
+    case RK_BF16:
+      for (; k + 1 < cols; k += 2) copy4(w + (size_t)k * 64 + r * 4, src + (size_t)k * 2);
+      if (k < cols) memcpy(w + (size_t)k * 64 + r * 4, src + (size_t)k * 2, 2);
   }
 }
 static void pack_q8_0(const rk_mat *m, const uint8_t *src, uint8_t *w, int r) {
   for (int k = 0; k < m->cols; k += 32, src += 34) {
     uint8_t *s = w + (size_t)(k / 64) * 2176;
     int b = k / 32 % 2;
-    for (int i = 0; i < 32; i++) s[b * 1024 + i / 4 * 128 + r * 4 + i % 4] = src[2 + i] ^ 0x80;
+    for (int i = 0; i < 32; i += 4) {
+      uint32_t q;
+      memcpy(&q, src + 2 + i, 4);
+      q ^= 0x80808080;
+      memcpy(s + b * 1024 + i / 4 * 128 + r * 4, &q, 4);
+    }
     memcpy(s + Q8_D + b * 64 + r * 2, src, 2);
   }
 }
@@ -53,7 +63,7 @@ static void pack_q4(const rk_mat *m, const uint8_t *src, uint8_t *w, int r) {
   for (int k = 0; k < m->cols; k += 32, src += one ? 20 : 18) {
     uint8_t *s = w + (size_t)(k / 64) * (one ? 1280 : 1152);
     int b = k / 32 % 2;
-    for (int i = 0; i < 16; i++) s[b * 512 + nibble(r, i)] = src[(one ? 4 : 2) + i];
+    for (int i = 0; i < 16; i += 4) copy4(s + b * 512 + nibble(r, i), src + (one ? 4 : 2) + i);
     memcpy(s + Q4_D + b * 64 + r * 2, src, 2);
     if (one) memcpy(s + Q4_M + b * 64 + r * 2, src + 2, 2);
   }
