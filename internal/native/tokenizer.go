@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
+	"sync"
 	"unsafe"
 
 	daulet "github.com/daulet/tokenizers"
@@ -20,7 +21,7 @@ import (
 type Tokenizer struct {
 	h       *handle
 	added   []AddedToken
-	size    int
+	size    func() int // counts the vocabulary: the library copies all of it for that
 	cleanup runtime.Cleanup
 }
 
@@ -59,6 +60,7 @@ func NewTokenizer(data []byte) (*Tokenizer, error) {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
 	t := &Tokenizer{h: newHandle(pointer, freeTokenizer)}
+	t.size = sync.OnceValue(t.count)
 	t.cleanup = runtime.AddCleanup(t, (*handle).close, t.h)
 	if err := t.describe(); err != nil {
 		t.Close()
@@ -69,10 +71,9 @@ func NewTokenizer(data []byte) (*Tokenizer, error) {
 
 func freeTokenizer(pointer unsafe.Pointer) { C.native_tokenizer_free(pointer) }
 
-// describe reads what does not change: the vocabulary's size and added tokens.
+// describe reads the added tokens, which do not change.
 func (t *Tokenizer) describe() error {
 	return t.h.use(func(p unsafe.Pointer) error {
-		t.size = int(asDaulet(&p).VocabSize())
 		var out C.native_buffer
 		added, err := result(C.native_tokenizer_added(p, &out), &out)
 		if err != nil {
@@ -189,8 +190,17 @@ func (t *Tokenizer) TokenToID(token string) (id int32, ok bool) {
 }
 
 // VocabSize is the number of tokens, added ones included. Ids may be sparse: the
-// greatest id can be larger.
-func (t *Tokenizer) VocabSize() int { return t.size }
+// greatest id can be larger. The first call takes milliseconds; 0 for a
+// tokenizer that was closed before.
+func (t *Tokenizer) VocabSize() int { return t.size() }
+
+func (t *Tokenizer) count() (n int) {
+	_ = t.h.use(func(p unsafe.Pointer) error {
+		n = int(asDaulet(&p).VocabSize())
+		return nil
+	})
+	return n
+}
 
 // AddedTokens are the added tokens in the order of their ids. The slice is
 // shared: do not change it.

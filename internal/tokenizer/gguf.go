@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"unicode/utf8"
@@ -19,11 +18,15 @@ type Meta interface {
 
 // FromGGUF makes a tokenizer from a GGUF file's metadata.
 func FromGGUF(meta Meta) (*Tokenizer, error) {
-	data, cfg, err := ConvertGGUF(meta)
+	out, cfg, err := convertGGUF(meta)
 	if err != nil {
 		return nil, err
 	}
-	return New(data, cfg)
+	data, err := out.encode()
+	if err != nil {
+		return nil, err
+	}
+	return open(data, cfg, out.table)
 }
 
 // ConvertGGUF writes the vocabulary of a GGUF file as a tokenizer.json.
@@ -31,11 +34,19 @@ func FromGGUF(meta Meta) (*Tokenizer, error) {
 // tokenizer.ggml.pre names; SentencePiece ("llama") becomes the BPE of its
 // scores. The keys are described in ggml's docs/gguf.md.
 func ConvertGGUF(meta Meta) (tokenizerJSON []byte, cfg Config, err error) {
+	out, cfg, err := convertGGUF(meta)
+	if err != nil {
+		return nil, Config{}, err
+	}
+	tokenizerJSON, err = out.encode()
+	return tokenizerJSON, cfg, err
+}
+
+func convertGGUF(meta Meta) (out document, cfg Config, err error) {
 	g, err := readGGUF(meta)
 	if err != nil {
-		return nil, Config{}, fmt.Errorf("gguf tokenizer: %w", err)
+		return document{}, Config{}, fmt.Errorf("gguf tokenizer: %w", err)
 	}
-	var out document
 	switch model, _ := meta.String(ggml + "model"); model {
 	case "gpt2":
 		out, err = g.byteLevel()
@@ -47,13 +58,10 @@ func ConvertGGUF(meta Meta) (tokenizerJSON []byte, cfg Config, err error) {
 		err = fmt.Errorf("vocabulary %q is not supported (gpt2 and llama are)", model)
 	}
 	if err != nil {
-		return nil, Config{}, fmt.Errorf("gguf tokenizer: %w", err)
+		return document{}, Config{}, fmt.Errorf("gguf tokenizer: %w", err)
 	}
 	out.Version, out.Added = "1.0", g.added()
-	if tokenizerJSON, err = json.Marshal(out); err != nil {
-		return nil, Config{}, fmt.Errorf("gguf tokenizer: %w", err)
-	}
-	return tokenizerJSON, g.cfg, nil
+	return out, g.cfg, nil
 }
 
 const ggml = "tokenizer.ggml."
@@ -80,35 +88,6 @@ type ggufVocab struct {
 	unknown     int64 // -1: none
 	cfg         Config
 }
-
-// document is a tokenizer.json.
-type document struct {
-	Version       string       `json:"version"`
-	Truncation    *struct{}    `json:"truncation"`
-	Padding       *struct{}    `json:"padding"`
-	Added         []AddedToken `json:"added_tokens"`
-	Normalizer    any          `json:"normalizer"`
-	PreTokenizer  any          `json:"pre_tokenizer"`
-	PostProcessor *struct{}    `json:"post_processor"`
-	Decoder       any          `json:"decoder"`
-	Model         bpe          `json:"model"`
-}
-
-// bpe is the model section.
-type bpe struct {
-	Type         string         `json:"type"`
-	Unk          *string        `json:"unk_token"`
-	FuseUnk      bool           `json:"fuse_unk"`
-	ByteFallback bool           `json:"byte_fallback"`
-	IgnoreMerges bool           `json:"ignore_merges"`
-	Vocab        map[string]int `json:"vocab"`
-	Merges       [][2]string    `json:"merges"`
-}
-
-// part is a normalizer, pre-tokenizer or decoder of a tokenizer.json.
-type part map[string]any
-
-func sequence(of string, parts ...any) part { return part{"type": "Sequence", of: parts} }
 
 func readGGUF(meta Meta) (*ggufVocab, error) {
 	g := &ggufVocab{unknown: -1}

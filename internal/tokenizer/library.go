@@ -14,15 +14,30 @@ func New(tokenizerJSON []byte, cfg Config) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	vocab, err := NewVocab(data)
-	if err != nil {
-		return nil, err
+	return open(data, cfg, func() (*Vocab, error) { return NewVocab(data) })
+}
+
+// open makes the tokenizer of a tokenizer.json and of the table of its
+// vocabulary; each takes its time, so they are made at once.
+func open(data []byte, cfg Config, table func() (*Vocab, error)) (*Tokenizer, error) {
+	var (
+		lib    *native.Tokenizer
+		failed error
+		made   = make(chan struct{})
+	)
+	go func() {
+		defer close(made)
+		lib, failed = native.NewTokenizer(data)
+	}()
+	vocab, err := table()
+	<-made
+	if failed != nil {
+		return nil, failed
 	}
-	lib, err := native.NewTokenizer(data)
-	if err != nil {
-		return nil, err
+	var t *Tokenizer
+	if err == nil {
+		t, err = newTokenizer(lib, vocab, cfg)
 	}
-	t, err := newTokenizer(lib, vocab, cfg)
 	if err == nil {
 		err = vocab.check(lib)
 	}

@@ -37,19 +37,21 @@ func NewVocab(tokenizerJSON []byte) (*Vocab, error) {
 	if err := json.Unmarshal(tokenizerJSON, &f); err != nil {
 		return nil, fmt.Errorf("tokenizer.json: %w", err)
 	}
-	v, err := f.vocab()
+	v, err := newVocab(f.Decoder, f.Added, f.tokens)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer.json: %w", err)
 	}
 	return v, nil
 }
 
-func (f *file) vocab() (*Vocab, error) {
-	r, err := parseRule(f.Decoder)
+// newVocab builds the table of a decoder section, of added tokens and of the
+// model's own, which tokens gives one by one; of equal ones the last counts.
+func newVocab(decoder json.RawMessage, addedTokens []AddedToken, tokens func(set func(token string, id int32) error) error) (*Vocab, error) {
+	r, err := parseRule(decoder)
 	if err != nil {
 		return nil, err
 	}
-	v := &Vocab{rule: r, ids: map[string]int32{}, added: f.Added}
+	v := &Vocab{rule: r, ids: map[string]int32{}, added: addedTokens}
 	var names []string
 	set := func(token string, id int32) error {
 		if id < 0 || id >= maxID {
@@ -65,10 +67,16 @@ func (f *file) vocab() (*Vocab, error) {
 		v.flags[id] |= exists
 		return nil
 	}
-	if err := f.tokens(set); err != nil {
+	own := func(token string, id int32) error {
+		if old, again := v.ids[token]; again && old != id {
+			names[old], v.flags[old] = "", 0
+		}
+		return set(token, id)
+	}
+	if err := tokens(own); err != nil {
 		return nil, err
 	}
-	for _, a := range f.Added {
+	for _, a := range addedTokens {
 		if err := set(a.Content, a.ID); err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@
 //! text at NUL, drop errors and let panics abort the process; these do not.
 
 mod encode;
+mod load;
 
 use crate::abi::{borrow, borrow_text, caught, guard, Buffer, Failure};
 use daulet::UnifiedTokenizer;
@@ -25,7 +26,7 @@ pub unsafe extern "C" fn native_tokenizer_new(
     out: *mut Buffer,
 ) -> i32 {
     guard(out, || {
-        let mut tokenizer = Tokenizer::from_bytes(borrow(bytes, len)).map_err(|e| e.to_string())?;
+        let mut tokenizer = load::tokenizer(borrow(bytes, len)).map_err(|e| e.to_string())?;
         tokenizer.with_truncation(None).map_err(|e| e.to_string())?;
         tokenizer.with_padding(None);
         *handle = Box::into_raw(Box::new(UnifiedTokenizer::HuggingFace(tokenizer))).cast();
