@@ -52,6 +52,8 @@ type Config struct {
 
 	// Progress is told how many bytes of weights lie ready; nil: nobody asks.
 	Progress func(done, total int64)
+
+	failed func() error // why opening is in vain already; nil: it is not
 }
 
 func (c *Config) setDefaults() {
@@ -92,29 +94,28 @@ func Open(cfg Config) (*Bundle, error) {
 		return nil, err
 	}
 	defer src.Close()
-	text, err := openText(cfg.ChatTemplate, cfg.Parser, src)
-	if err == nil {
-		if err = text.chooseTools(cfg.ToolParser); err != nil {
-			text.close()
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("model %s: %w", src.Path, err)
-	}
+	text := openingText(cfg, src)
+	cfg.failed = text.failed
 	b, err := open(cfg, src, text)
+	side, failed := text.wait() // reads src
+	if failed != nil {
+		return nil, fmt.Errorf("model %s: %w", src.Path, failed)
+	}
 	if err != nil {
-		text.close()
+		side.close()
 		return nil, err
 	}
-	b.Parser, b.NoParser, b.Tools = text.parser, text.noParser, text.tools
-	b.grammars = &grammars{tokenizer: text.tokenizer, eos: b.EOS}
+	b.Renderer, b.Tokenizer = side.renderer, side.tokenizer
+	b.Parser, b.NoParser, b.Tools = side.parser, side.noParser, side.tools
+	b.grammars = &grammars{tokenizer: side.tokenizer, eos: b.EOS}
 	b.Grammars = b.grammars
 	return b, nil
 }
 
-// open puts the weights on its devices and starts the engines.
-func open(cfg Config, src *weights.Model, text *textSide) (*Bundle, error) {
-	made, err := startAll(cfg, src, text.tokenizer.EOS())
+// open puts the weights on its devices and starts the engines. It needs of the
+// text side what ends an answer, and that at its end.
+func open(cfg Config, src *weights.Model, text *openText) (*Bundle, error) {
+	made, err := startAll(cfg, src, text)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +127,7 @@ func open(cfg Config, src *weights.Model, text *textSide) (*Bundle, error) {
 	b := &Bundle{
 		Model: &pipeline.Model{
 			Name: cfg.Name, Aliases: cfg.Names, Created: time.Now(),
-			Engine: eng, Renderer: text.renderer, Tokenizer: text.tokenizer,
+			Engine:   eng,
 			Defaults: first.loaded.Generation.Defaults(), Kwargs: cfg.TemplateKwargs,
 			MaxContext: contextOf(cfg, &first.loaded.Config, first.size), EOS: first.eos,
 		},

@@ -91,7 +91,7 @@ func loadSized(cfg Config, src *weights.Model, size backend.Config) (*model.Mode
 	if err != nil {
 		return nil, nil, err
 	}
-	loaded, err := model.Load(src, progressing(be, cfg.Progress, src.TotalBytes()), weights.Shard{Size: 1})
+	loaded, err := model.Load(src, progressing(be, cfg, src.TotalBytes()), weights.Shard{Size: 1})
 	if err != nil {
 		be.Close()
 		return nil, nil, err
@@ -106,7 +106,7 @@ func reopen(cfg Config, size backend.Config) (backend.Backend, error) {
 		return nil, err
 	}
 	defer src.Close()
-	cfg.Progress = nil
+	cfg.Progress, cfg.failed = nil, nil
 	_, be, err := loadSized(cfg, src, size)
 	return be, err
 }

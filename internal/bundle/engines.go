@@ -26,15 +26,14 @@ type started struct {
 
 type engines []*started
 
-// startAll starts the engines that cfg asks for, all at once. eos are the
-// tokenizer's.
-func startAll(cfg Config, src *weights.Model, eos []int32) (engines, error) {
+// startAll starts the engines that cfg asks for, all at once.
+func startAll(cfg Config, src *weights.Model, text *openText) (engines, error) {
 	all := make(engines, cfg.DataParallel)
 	errs := make([]error, len(all))
 	var wait sync.WaitGroup
 	for i := range all {
 		wait.Go(func() {
-			if all[i], errs[i] = start(cfg.engine(i), src, eos); errs[i] != nil && len(all) > 1 {
+			if all[i], errs[i] = start(cfg.engine(i), src, text); errs[i] != nil && len(all) > 1 {
 				errs[i] = fmt.Errorf("engine %d of %d: %w", i+1, len(all), errs[i])
 			}
 		})
@@ -65,12 +64,16 @@ func (c Config) engine(i int) Config {
 }
 
 // start puts the weights on an engine's devices and starts it.
-func start(cfg Config, src *weights.Model, eos []int32) (*started, error) {
+func start(cfg Config, src *weights.Model, text *openText) (*started, error) {
 	loaded, be, size, err := load(cfg, src)
 	if err != nil {
 		return nil, err
 	}
-	eos = slices.Concat(loaded.Generation.EOS, eos)
+	side, err := text.wait()
+	if err != nil {
+		return nil, errors.Join(err, be.Close())
+	}
+	eos := slices.Concat(loaded.Generation.EOS, side.tokenizer.EOS())
 	slices.Sort(eos)
 	eos = slices.Compact(eos)
 	s := &started{loaded: loaded, info: be.Info(), size: size, eos: eos}

@@ -42,7 +42,7 @@ func folder(t *testing.T, name string, files map[string]string) *weights.Model {
 
 func parserOf(t *testing.T, name string, src *weights.Model) (string, error, error) {
 	t.Helper()
-	text, err := openText("", name, src)
+	text, err := openSide("", name, src)
 	if err != nil {
 		return "", nil, err
 	}

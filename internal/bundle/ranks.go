@@ -33,7 +33,7 @@ func loadRanks(cfg Config, src *weights.Model, size backend.Config) (*model.Mode
 	var loaded *model.Model
 	err = group.Load(func(b backend.Backend, sh weights.Shard) error {
 		if sh.Rank == 0 { // the others are as far, more or less
-			b = progressing(b, cfg.Progress, src.TotalBytes()/int64(n))
+			b = progressing(b, cfg, src.TotalBytes()/int64(n))
 		}
 		m, err := model.Load(src, b, sh)
 		if sh.Rank == 0 {

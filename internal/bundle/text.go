@@ -38,9 +38,48 @@ func (t *textSide) close() {
 	t.tokenizer.Close()
 }
 
-// openText reads the text side of a model; template, if not empty, replaces the
+// openText is a text side that is being opened beside the weights: it takes about
+// as long as those of a small model.
+type openText struct {
+	done chan struct{} // closed when side and err are there
+	side *textSide
+	err  error
+}
+
+// openingText begins to open the text side that cfg asks for.
+func openingText(cfg Config, src *weights.Model) *openText {
+	o := &openText{done: make(chan struct{})}
+	go func() {
+		defer close(o.done)
+		if o.side, o.err = openSide(cfg.ChatTemplate, cfg.Parser, src); o.err != nil {
+			return
+		}
+		if o.err = o.side.chooseTools(cfg.ToolParser); o.err != nil {
+			o.side.close()
+		}
+	}()
+	return o
+}
+
+// wait returns the text side when it is open.
+func (o *openText) wait() (*textSide, error) {
+	<-o.done
+	return o.side, o.err
+}
+
+// failed is why there will be none, as far as that is known.
+func (o *openText) failed() error {
+	select {
+	case <-o.done:
+		return o.err
+	default:
+		return nil
+	}
+}
+
+// openSide reads the text side of a model; template, if not empty, replaces the
 // model's own, and parser is as in Config.
-func openText(template, parser string, src *weights.Model) (*textSide, error) {
+func openSide(template, parser string, src *weights.Model) (*textSide, error) {
 	tok, tokens, err := openTokenizer(src)
 	if err != nil {
 		return nil, err

@@ -146,5 +146,5 @@ func upstreamText(up Upstream) (*textSide, error) {
 		}
 		defer src.Close()
 	}
-	return openText(up.ChatTemplate, up.Parser, src)
+	return openSide(up.ChatTemplate, up.Parser, src)
 }
