@@ -60,7 +60,7 @@ PEAK(i8_avx2, AVX2, __m256i, __m256i, _mm256_set1_epi8(1),
 #if defined(__clang__)
 #define DOTPROD __attribute__((target("dotprod")))
 #else
-#define DOTPROD __attribute__((target("+dotprod")))
+#define DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
 #endif
 PEAK(f32_neon, , float32x4_t, float32x4_t, vdupq_n_f32(1), vfmaq_f32(acc[i], a, b))
 PEAK(i8_neon, DOTPROD, int32x4_t, int8x16_t, vdupq_n_s8(1), vdotq_s32(acc[i], a, b))
