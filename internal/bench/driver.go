@@ -2,30 +2,37 @@ package bench
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/llm"
 )
 
-// Driver steps sequences on a backend. Sequence i has slot i and the pages from
-// i*PagesEach on.
+// Driver steps sequences on a backend as an engine's runner does. Sequence i has
+// slot i and as many pages as the longest context takes, those of the sequences one
+// behind the other.
 type Driver struct {
-	be    backend.Backend
-	pages int
+	be     backend.Backend
+	pages  int // of each sequence
+	chunk  int // most rows of a step of a prompt
+	copies int // most page copies of a step
 }
 
 // PagesFor is how many pages a sequence of so many tokens takes.
 func PagesFor(tokens int) int { return (tokens + backend.PageTokens - 1) / backend.PageTokens }
 
-// NewDriver drives a backend on which each sequence has so many pages.
-func NewDriver(be backend.Backend, pagesEach int) *Driver { return &Driver{be, pagesEach} }
+// NewDriver drives a backend of that configuration, with at most chunk rows of a
+// prompt in a step.
+func NewDriver(be backend.Backend, cfg backend.Config, chunk int) *Driver {
+	return &Driver{be: be, pages: cfg.MaxContext / backend.PageTokens, chunk: chunk, copies: cfg.MaxCopies()}
+}
 
 // token is what sequences are made of: ids without meaning, of which none comes
 // twice in a row. Every vocabulary has that many.
 func token(pos int) int32 { return int32(3 + pos*7%89) }
 
-// Bind gives the slots below n to new sequences, which sample greedily.
-func (d *Driver) Bind(n int) {
+// bind gives the slots below n to new sequences, which sample greedily.
+func (d *Driver) bind(n int) {
 	p := llm.DefaultSampling()
 	p.Temperature = 0
 	for i := range n {
@@ -33,11 +40,47 @@ func (d *Driver) Bind(n int) {
 	}
 }
 
-// Prefill computes positions from to end-1 of sequence 0, at most chunk in a step,
-// and samples behind the last.
-func (d *Driver) Prefill(from, end, chunk int) error {
-	for at := from; at < end; at += chunk {
-		count := min(chunk, end-at)
+// Prepare makes sequences 0 to n-1 anew, each of depth tokens with memory of its
+// own.
+func (d *Driver) Prepare(n, depth int) error {
+	d.bind(n)
+	if depth == 0 {
+		return nil
+	}
+	if err := d.prefill(0, depth); err != nil {
+		return err
+	}
+	return d.fork(n, depth)
+}
+
+// Prefill is the time of computing so many tokens of sequence 0 behind depth
+// others, and of sampling the next.
+func (d *Driver) Prefill(depth, tokens int) (time.Duration, error) {
+	d.bind(1)
+	start := time.Now()
+	err := d.prefill(depth, depth+tokens)
+	return time.Since(start), err
+}
+
+// Decode is the time of so many steps of n sequences, which have depth tokens
+// before the first. Each appends to each sequence the token sampled last in its
+// slot; the first ones differ.
+func (d *Driver) Decode(n, depth, steps int) (time.Duration, error) {
+	d.bind(n)
+	start := time.Now()
+	for i := range steps {
+		if err := d.step(0, n, depth+i, 1, true); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(start), nil
+}
+
+// prefill computes positions from to end-1 of sequence 0 and samples behind the
+// last.
+func (d *Driver) prefill(from, end int) error {
+	for at := from; at < end; at += d.chunk {
+		count := min(d.chunk, end-at)
 		if err := d.step(0, 1, at, count, at+count == end); err != nil {
 			return err
 		}
@@ -45,18 +88,14 @@ func (d *Driver) Prefill(from, end, chunk int) error {
 	return nil
 }
 
-// Decode appends to each sequence below n, of that length, the token sampled last
-// in its slot, and samples the next.
-func (d *Driver) Decode(n, length int) error { return d.step(0, n, length, 1, true) }
-
-// Fork makes the first tokens of sequences 1 to n-1 equal to those of sequence 0,
-// by copies of its pages, most in a step: each has memory of its own.
-func (d *Driver) Fork(n, tokens, most int) error {
+// fork makes the first tokens of sequences 1 to n-1 equal to those of sequence 0,
+// by copies of its pages.
+func (d *Driver) fork(n, tokens int) error {
 	pages := PagesFor(tokens)
 	for seq := 1; seq < n; seq++ {
-		for at := 0; at < pages; at += most {
+		for at := 0; at < pages; at += d.copies {
 			b := d.clear()
-			for page := at; page < min(at+most, pages); page++ {
+			for page := at; page < min(at+d.copies, pages); page++ {
 				b.Copies = append(b.Copies, backend.Copy{Src: int32(page), Dst: int32(seq*d.pages + page)})
 			}
 			// A step has rows; this one's rewrites what is there.
@@ -130,8 +169,8 @@ func (d *Driver) run(b *backend.Batch) error {
 	return nil
 }
 
-// Score computes ids at positions from on of sequence 0, with the logits of all.
-func (d *Driver) Score(ids []int32, from int) error {
+// score computes ids at positions from on of sequence 0, with the logits of all.
+func (d *Driver) score(ids []int32, from int) error {
 	b := d.clear()
 	d.add(b, 0, from, len(ids), false)
 	copy(b.Token, ids)

@@ -28,9 +28,10 @@ func MeasurePerplexity(ctx context.Context, src *weights.Model, open Opener, ids
 		return nil, errors.New("perplexity needs a text of two tokens, and a window of two")
 	}
 	pages := PagesFor(window)
-	be, err := open(backend.Config{
+	size := backend.Config{
 		Float32: exact, MaxRows: chunk, MaxSeqs: 1, MaxContext: pages * backend.PageTokens, Pages: pages, Threads: threads,
-	})
+	}
+	be, err := open(size)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +40,7 @@ func MeasurePerplexity(ctx context.Context, src *weights.Model, open Opener, ids
 	if err != nil {
 		return nil, err
 	}
-	s := &scorer{driver: NewDriver(be, pages), logits: make([]float32, be.Info().Vocab), chunk: chunk}
+	s := &scorer{driver: NewDriver(be, size, chunk), logits: make([]float32, be.Info().Vocab)}
 	for at := 0; at < len(ids); at += window {
 		if progress != nil {
 			progress(at, len(ids), "perplexity")
@@ -64,16 +65,15 @@ func MeasurePerplexity(ctx context.Context, src *weights.Model, open Opener, ids
 type scorer struct {
 	driver       *Driver
 	logits       []float32
-	chunk        int
 	n            int
 	sum, squares float64
 }
 
 // window scores a text from its second token on.
 func (s *scorer) window(ids []int32) error {
-	for at := 0; at < len(ids); at += s.chunk {
-		part := ids[at:min(at+s.chunk, len(ids))]
-		if err := s.driver.Score(part, at); err != nil {
+	for at := 0; at < len(ids); at += s.driver.chunk {
+		part := ids[at:min(at+s.driver.chunk, len(ids))]
+		if err := s.driver.score(part, at); err != nil {
 			return err
 		}
 		for i := range part {

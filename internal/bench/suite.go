@@ -62,7 +62,6 @@ type suite struct {
 	be     backend.Backend
 	work   *Work
 	driver *Driver
-	copies int
 }
 
 // rows are the measurements on so many threads.
@@ -84,21 +83,21 @@ func (s *suite) rows(threads int) []Row {
 }
 
 // size is a backend in which every measurement fits.
-func (s *suite) size(threads int) (size backend.Config, pagesEach int) {
+func (s *suite) size(threads int) backend.Config {
 	longest, batch := 1, 1
 	for _, r := range s.rows(threads) {
 		longest, batch = max(longest, r.Depth+r.Tokens), max(batch, r.Batch)
 	}
-	pagesEach = PagesFor(longest)
+	pages := PagesFor(longest)
 	return backend.Config{
-		Float32: s.cfg.Float32, MaxRows: max(s.cfg.Chunk, batch), MaxSeqs: batch, MaxContext: pagesEach * backend.PageTokens,
-		Pages: batch * pagesEach, MaxLogits: batch, Threads: threads,
-	}, pagesEach
+		Float32: s.cfg.Float32, MaxRows: max(s.cfg.Chunk, batch), MaxSeqs: batch, MaxContext: pages * backend.PageTokens,
+		Pages: batch * pages, MaxLogits: batch, Threads: threads,
+	}
 }
 
 func (s *suite) withThreads(ctx context.Context, threads int) error {
 	s.progress(s.done, s.total, "loading")
-	size, pagesEach := s.size(threads)
+	size := s.size(threads)
 	be, err := s.open(size)
 	if err != nil {
 		return err
@@ -109,7 +108,7 @@ func (s *suite) withThreads(ctx context.Context, threads int) error {
 	if err != nil {
 		return err
 	}
-	s.be, s.work, s.driver, s.copies = be, work, NewDriver(be, pagesEach), size.MaxCopies()
+	s.be, s.work, s.driver = be, work, NewDriver(be, size, s.cfg.Chunk)
 	s.result.describe(s.src, be, &loaded.Config, s.cfg.Float32)
 	threads = be.Info().Threads
 	s.progress(s.done, s.total, "limits of the machine")
@@ -185,42 +184,23 @@ const warmSteps = 4
 
 // warmUp computes what lies before the measured tokens, and some of these.
 func (s *suite) warmUp(r *Row) error {
-	s.driver.Bind(r.Batch)
-	if r.Depth > 0 {
-		if err := s.driver.Prefill(0, r.Depth, s.cfg.Chunk); err != nil {
-			return err
-		}
+	if err := s.driver.Prepare(r.Batch, r.Depth); err != nil {
+		return err
 	}
 	if r.Test == PrefillTest {
-		return s.driver.Prefill(r.Depth, r.Depth+r.Tokens, s.cfg.Chunk)
+		_, err := s.once(r)
+		return err
 	}
-	if r.Depth > 0 {
-		if err := s.driver.Fork(r.Batch, r.Depth, s.copies); err != nil {
-			return err
-		}
-	}
-	for i := range min(warmSteps, r.Tokens) {
-		if err := s.driver.Decode(r.Batch, r.Depth+i); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := s.driver.Decode(r.Batch, r.Depth, min(warmSteps, r.Tokens))
+	return err
 }
 
 // once is the time of one repetition.
 func (s *suite) once(r *Row) (time.Duration, error) {
-	s.driver.Bind(r.Batch)
-	start := time.Now()
 	if r.Test == PrefillTest {
-		err := s.driver.Prefill(r.Depth, r.Depth+r.Tokens, s.cfg.Chunk)
-		return time.Since(start), err
+		return s.driver.Prefill(r.Depth, r.Tokens)
 	}
-	for i := range r.Tokens {
-		if err := s.driver.Decode(r.Batch, r.Depth+i); err != nil {
-			return 0, err
-		}
-	}
-	return time.Since(start), nil
+	return s.driver.Decode(r.Batch, r.Depth, r.Tokens)
 }
 
 // cost is what one repetition must read and compute.

@@ -101,14 +101,14 @@ func TestForkedSequencesAreWhatTheyWouldBeAlone(t *testing.T) {
 	const depth, steps = 70, 6
 	decode := func(prepare func(*Driver) error) (tokens [][]int32) {
 		be, _, _ := loaded(t, small)
-		d := NewDriver(be, 4)
-		d.Bind(3)
+		d := NewDriver(be, small, 64)
+		d.copies = 2
 		if err := prepare(d); err != nil {
 			t.Fatal(err)
 		}
-		d.Bind(3)
+		d.bind(3)
 		for i := range steps {
-			if err := d.Decode(3, depth+i); err != nil {
+			if err := d.step(0, 3, depth+i, 1, true); err != nil {
 				t.Fatal(err)
 			}
 			var step []int32
@@ -120,6 +120,7 @@ func TestForkedSequencesAreWhatTheyWouldBeAlone(t *testing.T) {
 		return tokens
 	}
 	alone := decode(func(d *Driver) error {
+		d.bind(3)
 		var errs []error
 		for seq := range 3 {
 			for at := 0; at < depth; at += 35 {
@@ -128,9 +129,7 @@ func TestForkedSequencesAreWhatTheyWouldBeAlone(t *testing.T) {
 		}
 		return errors.Join(errs...)
 	})
-	forked := decode(func(d *Driver) error {
-		return errors.Join(d.Prefill(0, depth, 64), d.Fork(3, depth, 2))
-	})
+	forked := decode(func(d *Driver) error { return d.Prepare(3, depth) })
 	for i := range alone {
 		if !slices.Equal(alone[i], forked[i]) {
 			t.Fatalf("step %d: %v forked, %v alone", i, forked[i], alone[i])

@@ -8,18 +8,19 @@ import (
 	"math"
 	"time"
 
+	"github.com/reasond/reasond/internal/bench"
 	"github.com/reasond/reasond/internal/weights"
 	kernels "github.com/reasond/reasond/kernels/cuda"
 )
 
 // Bandwidth measures kernels that memory bounds: what they must read and write,
 // over the time they take, and what share that is of a plain copy.
-func (r *Rig) Bandwidth() (*Table, error) {
+func (r *Rig) Bandwidth() (*bench.Table, error) {
 	copied, err := r.copySpeed()
 	if err != nil {
 		return nil, err
 	}
-	t := &Table{
+	t := &bench.Table{
 		Title:  "Bandwidth",
 		Note:   "Bytes that the kernel cannot do without, over its time; 100 % is a copy within the device, which reads and writes.",
 		Header: []string{"kernel", "shape", "µs", "GB/s", "% of copy"},
@@ -38,7 +39,7 @@ func (r *Rig) Bandwidth() (*Table, error) {
 
 type measurement struct {
 	*Rig
-	table  *Table
+	table  *bench.Table
 	copied float64
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reasond/reasond/internal/bench"
 	driver "github.com/reasond/reasond/internal/cuda"
 	"github.com/reasond/reasond/internal/cuda/cudatest"
 )
@@ -57,7 +58,7 @@ func TestBandwidth(t *testing.T) { measure(t, "1-bandwidth", (*Rig).Bandwidth) }
 func TestPrefill(t *testing.T) { measure(t, "2-prefill", (*Rig).Prefill) }
 
 func TestServing(t *testing.T) {
-	measure(t, "3-serving", func(r *Rig) (*Table, error) {
+	measure(t, "3-serving", func(r *Rig) (*bench.Table, error) {
 		table, all, err := r.Serving()
 		save(t, "3-serving.json", func() ([]byte, error) { return json.MarshalIndent(all, "", "  ") })
 		return table, err
@@ -66,7 +67,7 @@ func TestServing(t *testing.T) {
 
 var said sync.Once
 
-func measure(t *testing.T, name string, f func(*Rig) (*Table, error)) {
+func measure(t *testing.T, name string, f func(*Rig) (*bench.Table, error)) {
 	if err := driver.Open(cudatest.Driver(t)); err != nil {
 		t.Fatal(err)
 	}

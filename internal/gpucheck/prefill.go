@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/reasond/reasond/internal/bench"
 	driver "github.com/reasond/reasond/internal/cuda"
 	kernels "github.com/reasond/reasond/kernels/cuda"
 )
 
 // Prefill measures what arithmetic bounds: the product of many rows by our own
 // kernel and by cuBLASLt, and attention over a long prompt.
-func (r *Rig) Prefill() (*Table, error) {
-	t := &Table{
+func (r *Rig) Prefill() (*bench.Table, error) {
+	t := &bench.Table{
 		Title:  "Prefill",
 		Note:   "Floating-point operations of the definition over the kernel's time; attention counts the half that the causal mask leaves.",
 		Header: []string{"kernel", "shape", "µs", "TFLOP/s"},
@@ -39,12 +40,12 @@ func (r *Rig) Prefill() (*Table, error) {
 	return t, nil
 }
 
-func (r *Rig) addFlops(t *Table, name, shape string, flops float64, took time.Duration) {
+func (r *Rig) addFlops(t *bench.Table, name, shape string, flops float64, took time.Duration) {
 	t.Add(name, shape, micros(took), flops/max(float64(took), 1)/1e3)
 }
 
 // gemms measures y[m][n] = x[m][k]·w[n][k]ᵀ both ways.
-func (r *Rig) gemms(t *Table, m, n, k int) error {
+func (r *Rig) gemms(t *bench.Table, m, n, k int) error {
 	b, err := r.batch(m)
 	if err != nil {
 		return err

@@ -4,13 +4,13 @@ package gpucheck
 
 import (
 	"fmt"
-	"math"
+	"slices"
 	"time"
 
 	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/backend/cuda"
+	"github.com/reasond/reasond/internal/bench"
 	driver "github.com/reasond/reasond/internal/cuda"
-	"github.com/reasond/reasond/internal/llm"
 	"github.com/reasond/reasond/internal/model"
 	"github.com/reasond/reasond/internal/weights"
 )
@@ -26,8 +26,8 @@ type Served struct {
 // Serving measures whole models with random weights: greedy decoding behind a
 // short prompt, as the engine steps, host and device together. It opens the device
 // anew for every model.
-func (r *Rig) Serving() (*Table, []Served, error) {
-	t := &Table{
+func (r *Rig) Serving() (*bench.Table, []Served, error) {
+	t := &bench.Table{
 		Title: "Decoding",
 		Note: "Random weights, a prompt of 32 tokens, then steps of one token a sequence. The roof is a step's bytes (weights, of experts those expected to be chosen; " +
 			"keys and values) at the speed of a plain copy.",
@@ -59,126 +59,52 @@ func (r *Rig) Serving() (*Table, []Served, error) {
 	return t, all, nil
 }
 
-const promptTokens = 32
+// promptTokens lie before what is measured, warmSteps are taken before the clock
+// starts.
+const promptTokens, warmSteps = 32, 4
 
 func (s shape) serve(opt cuda.Options, batches []int, steps int, copied float64) ([]Served, error) {
-	src, c, err := s.open()
+	src, _, err := s.open()
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close()
 	most := batches[len(batches)-1]
-	d := &decoder{seqs: most, pages: (promptTokens + steps + warmSteps + backend.PageTokens) / backend.PageTokens}
+	pages := bench.PagesFor(promptTokens + max(steps, warmSteps))
 	cfg := backend.Config{
-		MaxRows: max(most, 256), MaxSeqs: most, MaxContext: d.pages * backend.PageTokens, Pages: most * d.pages, MaxLogits: most,
+		MaxRows: max(most, 256), MaxSeqs: most, MaxContext: pages * backend.PageTokens, Pages: most * pages, MaxLogits: most,
 	}
-	if d.be, err = cuda.New(opt, cfg); err != nil {
+	be, err := cuda.New(opt, cfg)
+	if err != nil {
 		return nil, err
 	}
-	defer d.be.Close()
-	if _, err := model.Load(src, d.be, weights.Shard{Size: 1}); err != nil {
+	defer be.Close()
+	counted, work := bench.Count(be, cfg.Pages)
+	if _, err := model.Load(src, counted, weights.Shard{Size: 1}); err != nil {
 		return nil, err
 	}
+	d := bench.NewDriver(be, cfg, cfg.MaxRows)
 	var out []Served
 	for _, n := range batches {
-		took, err := d.decode(n, steps)
+		took, err := decode(d, n, steps)
 		if err != nil {
 			return out, fmt.Errorf("batch %d: %w", n, err)
 		}
-		context := promptTokens + warmSteps + steps/2
-		bytes := stepBytes(src, &c, n) + float64(n*context)*float64(c.KVBytesPerToken(2))
+		step := work.Step(n, n, slices.Repeat([]int{promptTokens + steps/2}, n)...)
 		out = append(out, Served{
-			Model: s.Name, Batch: n, PerSecond: float64(n*steps) / took.Seconds(), Roof: float64(n) * copied * 1e9 / bytes,
+			Model: s.Name, Batch: n, PerSecond: float64(n*steps) / took.Seconds(), Roof: float64(n) * copied * 1e9 / step.Bytes,
 		})
 	}
 	return out, nil
 }
 
-// stepBytes is the weights that a step of n rows reads, as the file has them.
-func stepBytes(src *weights.Model, c *model.Config, n int) float64 {
-	table := 2 * float64(c.Vocab) * float64(c.Hidden)
-	all := float64(src.TotalBytes())
-	if !c.TiedEmbeddings {
-		all -= table // of the embedding only rows are read; the head is read
-	}
-	if m := c.MoE; m.Experts > 0 {
-		experts := float64(c.Layers) * 3 * float64(m.Experts) * float64(m.Intermediate) * float64(c.Hidden) * 17 / 32
-		missed := math.Pow(1-float64(m.Router.TopK)/float64(m.Experts), float64(n))
-		all -= experts * missed
-	}
-	return all
-}
-
-// warmSteps are taken before the clock starts.
-const warmSteps = 4
-
-// decoder steps sequences of equal length. Sequence i has pages i*pages and on.
-type decoder struct {
-	be    backend.Backend
-	seqs  int
-	pages int
-}
-
 // decode is the time of steps of n sequences, prompts and warming up left out.
-func (d *decoder) decode(n, steps int) (time.Duration, error) {
-	p := llm.DefaultSampling()
-	p.Temperature = 0
-	for i := range n {
-		d.be.SetSlot(i, backend.Slot{Params: p})
-		if err := d.step(i, i+1, 0, promptTokens); err != nil {
-			return 0, err
-		}
+func decode(d *bench.Driver, n, steps int) (time.Duration, error) {
+	if err := d.Prepare(n, promptTokens); err != nil {
+		return 0, err
 	}
-	var start time.Time
-	for i := range steps + warmSteps {
-		if i == warmSteps {
-			start = time.Now()
-		}
-		if err := d.step(0, n, promptTokens+i, 1); err != nil {
-			return 0, err
-		}
+	if _, err := d.Decode(n, promptTokens, warmSteps); err != nil {
+		return 0, err
 	}
-	return time.Since(start), nil
-}
-
-// step appends count tokens to sequences from to to-1, all of that length.
-func (d *decoder) step(from, to, length, count int) error {
-	b := d.be.Batch()
-	b.Rows = (to - from) * count
-	b.Token, b.Pos, b.Seq = b.Token[:0], b.Pos[:0], b.Seq[:0]
-	b.Seqs, b.Pages, b.Copies = b.Seqs[:0], b.Pages[:0], b.Copies[:0]
-	b.LogitRows, b.Samples = b.LogitRows[:0], b.Samples[:0]
-	for slot := from; slot < to; slot++ {
-		at := slot - from
-		for i := range count {
-			token := int32(i)
-			if count == 1 {
-				token = ^int32(slot)
-			}
-			b.Token, b.Pos, b.Seq = append(b.Token, token), append(b.Pos, int32(length+i)), append(b.Seq, int32(at))
-		}
-		b.Seqs = append(b.Seqs, backend.Seq{
-			Slot: int32(slot), First: int32(at * count), Count: int32(count), Length: int32(length + count), Table: int32(len(b.Pages)),
-		})
-		for page := range (length + count + backend.PageTokens - 1) / backend.PageTokens {
-			b.Pages = append(b.Pages, int32(slot*d.pages+page))
-		}
-		b.Samples = append(b.Samples, backend.Sample{Slot: int32(slot), Logits: int32(len(b.LogitRows)), Pos: int32(length + count)})
-		b.LogitRows = append(b.LogitRows, int32(at*count+count-1))
-	}
-	if err := d.be.Forward(); err != nil {
-		return err
-	}
-	if err := d.be.Sample(); err != nil {
-		return err
-	}
-	if err := d.be.Sync(); err != nil {
-		return err
-	}
-	for i := range b.Sampled {
-		if b.Sampled[i].Err != nil {
-			return b.Sampled[i].Err
-		}
-	}
-	return nil
+	return d.Decode(n, promptTokens, steps)
 }
