@@ -121,6 +121,12 @@ type Descriptor struct {
 	// Arguments makes JSON of a call's arguments, folded, where the format
 	// writes them in another way; nil where they are JSON.
 	Arguments func(raw string) string
+	// Grammar writes, in llguidance's dialect of Lark, the grammar of a whole answer
+	// with calls of the functions, thoughts and markers included, that follows a
+	// prompt without Opens or, where it ends with the first of these, them. An error
+	// says why no answer can be held to it. Only where Tools is set; nil: the format
+	// has none.
+	Grammar func(functions []Function, w Writing) (string, error)
 	// Blocks is set where a thought may come after content.
 	Blocks bool
 	// Prefix is what the content begins with though the model did not write it:

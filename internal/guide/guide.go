@@ -53,8 +53,14 @@ type Config struct {
 	Closes    []string
 
 	Thought, Answer Matcher
-	Budget          Budget
-	MaxTokens       int // of the choice
+	// Whole says that Answer's grammar is of all that the choice writes, thoughts
+	// and markers included: its thoughts are free text, which End may end. Said are
+	// tokens of it that the prompt ends with.
+	Whole bool
+	Said  []int32
+
+	Budget    Budget
+	MaxTokens int // of the choice
 	// In a thought the first parameters hold, in the answer the second; nil: those
 	// that the choice has.
 	ThoughtSampling, AnswerSampling *llm.SamplingParams
@@ -108,6 +114,7 @@ type Guide struct {
 	marker   int     // forced tokens of a marker that are still to come
 	closing  bool    // the thought's end was forced
 	begun    marked  // a marker of several tokens that the model has begun
+	unheld   error   // the grammar does not take what the prompt ends with
 
 	now    atomic.Bool
 	closed atomic.Bool
@@ -130,7 +137,12 @@ func New(c Config, shared *Shared) *Guide {
 		g.stage = c.Parser.Stage()
 	}
 	g.opened = g.stage == reasoning.InReasoning
-	g.spaced = c.Answer != nil && (g.opened || c.Thoughts) && !g.beginsBlank()
+	g.spaced = c.Answer != nil && !c.Whole && (g.opened || c.Thoughts) && !g.beginsBlank()
+	for _, id := range c.Said {
+		if g.unheld = g.inWhole(id); g.unheld != nil {
+			break
+		}
+	}
 	return g
 }
 
@@ -207,6 +219,9 @@ func (g *Guide) token(id int32) error {
 		g.stage, content = g.c.Parser.Stage(), contentOf(g.segments)
 	}
 	g.said = g.said || g.stage == reasoning.InCall || strings.TrimSpace(content) != "" && !g.c.Vocab.IsControl(id)
+	if err := g.inWhole(id); err != nil {
+		return err
+	}
 	marker := g.marker > 0
 	if marker {
 		g.marker--
@@ -217,7 +232,7 @@ func (g *Guide) token(id int32) error {
 	case before == reasoning.InReasoning:
 		g.settle(Natural)
 		g.closing, g.spaces, g.tail, g.recent = false, 0, g.tail[:0], g.recent[:0]
-	case marker:
+	case marker, g.c.Whole:
 	case g.stage == reasoning.InAnswer && (before == reasoning.InAnswer || content != ""):
 		return g.inAnswer(id, text)
 	case g.stage == reasoning.Undecided && !g.masks.framed:
@@ -279,6 +294,16 @@ func fitted(taken int, err error) error {
 
 // settle notes why the thought ended; of several reasons the first counts.
 func (g *Guide) settle(s Stop) { g.stop.CompareAndSwap(nil, &s) }
+
+// inWhole follows the grammar of all that the choice writes.
+func (g *Guide) inWhole(id int32) error {
+	if !g.c.Whole || g.ended || g.unheld != nil {
+		return g.unheld
+	}
+	taken, stopped, _, err := g.c.Answer.Take([]int32{id})
+	g.started, g.ended = true, stopped
+	return fitted(taken, err)
+}
 
 // inAnswer follows the answer's grammar.
 func (g *Guide) inAnswer(id int32, text []byte) error {
@@ -411,7 +436,8 @@ func endsSentence(text []byte) bool {
 // may still have.
 func (g *Guide) jump() ([]int32, error) {
 	switch {
-	case g.stage == reasoning.InAnswer && g.c.Answer != nil && !g.outside():
+	case g.c.Whole && g.stage != reasoning.InReasoning,
+		g.stage == reasoning.InAnswer && g.c.Answer != nil && !g.outside():
 		return g.c.Answer.Forced()
 	case g.stage == reasoning.InReasoning && g.c.Thought != nil && !g.closing:
 		ids, err := g.c.Thought.Forced()
@@ -436,6 +462,9 @@ func (g *Guide) Mask(dst []uint32) bool {
 }
 
 func (g *Guide) mask(dst []uint32) (masked bool, err error) {
+	if g.c.Whole {
+		return true, g.maskWhole(dst)
+	}
 	switch g.stage {
 	case reasoning.InReasoning:
 		return g.maskThought(dst)
@@ -445,6 +474,41 @@ func (g *Guide) mask(dst []uint32) (masked bool, err error) {
 		return g.maskUndecided(dst)
 	}
 	return false, nil
+}
+
+// maskWhole keeps to the grammar of all that the choice writes, and a thought to
+// its own within it.
+func (g *Guide) maskWhole(dst []uint32) error {
+	if g.unheld != nil {
+		return g.unheld
+	}
+	if err := g.c.Answer.Mask(dst); err != nil || g.stage != reasoning.InReasoning || g.c.Thought == nil {
+		return err
+	}
+	own := make([]uint32, len(dst))
+	if err := g.maskOwn(own); err != nil {
+		return err
+	}
+	for i := range dst {
+		dst[i] &= own[i]
+	}
+	return nil
+}
+
+// maskOwn is what a thought's grammar allows, and its end where that may come.
+func (g *Guide) maskOwn(dst []uint32) error {
+	_, _, accepting, err := g.c.Thought.Take(nil)
+	if err == nil {
+		err = g.c.Thought.Mask(dst)
+	}
+	if err != nil {
+		return err
+	}
+	if accepting && len(g.c.End) > 0 {
+		allow(dst, g.c.End[0])
+	}
+	g.forbidEOS(dst)
+	return nil
 }
 
 // waits: the choice must not end yet.
@@ -494,18 +558,8 @@ func (g *Guide) maskThought(dst []uint32) (masked bool, err error) {
 		if !g.all(dst) {
 			return false, nil
 		}
-	} else {
-		_, _, accepting, err := g.c.Thought.Take(nil)
-		if err == nil {
-			err = g.c.Thought.Mask(dst)
-		}
-		if err != nil {
-			return true, err
-		}
-		if accepting && len(g.c.End) > 0 {
-			allow(dst, g.c.End[0])
-		}
-		g.forbidEOS(dst)
+	} else if err := g.maskOwn(dst); err != nil {
+		return true, err
 	}
 	for _, id := range g.masks.straddling {
 		if g.straddles(g.c.Vocab.Bytes(id)) {

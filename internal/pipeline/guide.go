@@ -103,17 +103,22 @@ func (m *Model) budget(req *Request) guide.Budget {
 	return b
 }
 
-// steers reports whether the request needs guides, and the field that asks.
+// steers reports whether the request needs guides, and the field that asks; none
+// where what cannot be had is not missed.
 func (m *Model) steers(req *Request, b guide.Budget) (field string, needed bool) {
+	calls, held := m.callsHeld(req)
+	if calls == "tools" { // strict functions
+		calls = ""
+	}
 	switch c := req.Control; {
 	case req.Grammar != nil:
 		return req.Grammar.Field, true
 	case req.ThoughtGrammar != nil:
 		return req.ThoughtGrammar.Field, true
-	case req.ToolChoice.Required:
-		return "tool_choice", true
+	case calls != "":
+		return calls, true
 	case m.Tokenizer != nil && !m.thinks(req):
-		return "", m.strict(req) // the rest is about thoughts, and there is none
+		return "", held // the rest is about thoughts, and there is none
 	case c.Budget != nil:
 		return c.BudgetField, true
 	case c.Reserve > 0:
@@ -125,7 +130,7 @@ func (m *Model) steers(req *Request, b guide.Budget) (field string, needed bool)
 	case c.BreakLoops:
 		return "break_reasoning_loops", true
 	}
-	return "", b.Limited || b.Loops || m.strict(req)
+	return "", b.Limited || b.Loops || held
 }
 
 // thinks reports whether there may be a thought that can be told apart.
@@ -147,10 +152,14 @@ func (m *Model) guide(ctx context.Context, req *Request, prompt *prompted, sampl
 		}
 		return nil, llm.Errorf(llm.Unsupported, field, "%s: the server behind this one cannot be steered token by token", field)
 	}
-	base := guide.Config{Vocab: m.Tokenizer.Vocab(), EOS: m.EOS, Budget: b, MaxTokens: sampling.MaxTokens}
+	base := guide.Config{Vocab: m.Tokenizer.Vocab(), EOS: m.EOS, Budget: b, MaxTokens: sampling.MaxTokens, Whole: m.wholeHeld(req)}
 	if m.thinks(req) {
+		end := m.Parser.End
+		if base.Whole {
+			end = m.Parser.Closes[0] // what follows is the grammar's
+		}
 		var err error
-		if base.End, err = m.Tokenizer.Encode(m.Parser.End, nil); err != nil {
+		if base.End, err = m.Tokenizer.Encode(end, nil); err != nil {
 			return nil, err
 		}
 		if len(m.Parser.Opens) > 0 {
@@ -165,6 +174,9 @@ func (m *Model) guide(ctx context.Context, req *Request, prompt *prompted, sampl
 		return nil, err
 	}
 	if m.thinks(req) {
+		if base.Whole && prompt.open == reasoning.OpenYes {
+			base.Said = base.Open
+		}
 		m.noRoom(prompt, &base)
 		base.MaxTokens = min(base.MaxTokens, m.MaxContext-prompt.tokens)
 		sampling.MaxTokens = base.MaxTokens
@@ -209,6 +221,9 @@ func (m *Model) noRoom(prompt *prompted, c *guide.Config) {
 	prompt.IDs = append(slices.Clone(prompt.IDs), c.End...)
 	prompt.tokens, prompt.open, prompt.spent = len(prompt.IDs), reasoning.OpenNo, true
 	c.Thoughts = false
+	if c.Whole {
+		c.Said = append(slices.Clone(c.Said), c.End...)
+	}
 }
 
 // phases gives thought and answer parameters of their own. Stop ids are the
@@ -261,16 +276,11 @@ func (m *Model) Compile(ctx context.Context, req *Request) error {
 // compile makes the request's grammars, within bounds and outside of the engine.
 func (m *Model) compile(ctx context.Context, req *Request) (content, thought grammar.Compiled, err error) {
 	spec := req.Grammar
-	if req.ToolChoice.Required {
+	if field, held := m.callsHeld(req); held {
 		if spec != nil {
-			return nil, nil, llm.Errorf(llm.Invalid, spec.Field, "%s and a tool_choice that requires a call exclude each other", spec.Field)
+			return nil, nil, llm.Errorf(llm.Invalid, spec.Field, "%s and a tool_choice that requires a call, or says which are allowed, exclude each other", spec.Field)
 		}
-		if spec, err = m.callGrammar(req); err != nil {
-			return nil, nil, err
-		}
-	}
-	if m.strict(req) {
-		if spec, err = m.strictGrammar(req); err != nil {
+		if spec, err = m.callGrammar(req, field); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -57,5 +57,6 @@ func (m *Model) start(req *Request, open reasoning.Open) reasoning.Start {
 // endsByMarker reports whether nothing but its marker ends a thought: a call in
 // it would be the beginning of an answer that a grammar has not seen.
 func (m *Model) endsByMarker(req *Request) bool {
-	return (req.Grammar != nil || req.ToolChoice.Required || m.strict(req)) && m.Parser != nil && !m.Parser.Tools
+	_, held := m.callsHeld(req)
+	return (req.Grammar != nil || held) && m.Parser != nil && !m.Parser.Tools
 }

@@ -130,52 +130,91 @@ func (c *choice) contentSegment(s reasoning.Segment, text string) {
 type ToolChoice struct {
 	Required bool   // at least one call
 	Name     string // of this function; "": of any
+	// Allowed are the functions that may be called; nil: all.
+	Allowed []string
 }
 
-// callGrammar is the grammar of an answer that is nothing but calls.
-func (m *Model) callGrammar(req *Request) (*Grammar, error) {
+// callWriter writes the grammar of answers with calls: the reasoning parser's,
+// where that finds calls itself, or the tool format's; nil: there is none. format
+// is its name, "" where it is not known how the model writes calls.
+func (m *Model) callWriter() (write func([]toolcall.Function, toolcall.Writing) (string, error), format string) {
+	switch {
+	case m.Parser != nil && m.Parser.Tools:
+		return m.Parser.Grammar, m.Parser.Name
+	case m.Tools != nil:
+		return m.Tools.Grammar, m.Tools.Name
+	}
+	return nil, ""
+}
+
+// callsHeld reports whether the request's calls are held to a grammar, and the
+// field that asks for it: an answer must call, or may call some of the functions
+// only, or a function is strict and nothing else binds the answer.
+func (m *Model) callsHeld(req *Request) (field string, held bool) {
+	_, format := m.callWriter()
+	switch {
+	case req.ToolChoice.Required || req.ToolChoice.Allowed != nil:
+		return "tool_choice", true
+	case req.Grammar != nil || req.NoParser || format == "":
+		return "", false
+	}
+	return "tools", slices.ContainsFunc(toolcall.Functions(req.Chat.Tools), func(f toolcall.Function) bool { return f.Strict })
+}
+
+// wholeHeld reports whether the grammar of calls is of all that a choice writes.
+func (m *Model) wholeHeld(req *Request) bool {
+	_, held := m.callsHeld(req)
+	return held && m.Parser != nil && m.Parser.Tools
+}
+
+// callGrammar is the grammar of an answer with calls; of nothing but calls where
+// one is required.
+func (m *Model) callGrammar(req *Request, field string) (*Grammar, error) {
+	write, format := m.callWriter()
 	switch {
 	case len(req.Chat.Tools) == 0:
-		return nil, llm.Errorf(llm.Invalid, "tool_choice", "tool_choice: there are no tools to call")
-	case m.Tools == nil:
-		return nil, llm.Errorf(llm.Unsupported, "tool_choice", "tool_choice: how this model writes tool calls is not known (--tool-call-parser)")
-	case m.Tools.Grammar == nil:
-		return nil, llm.Errorf(llm.Unsupported, "tool_choice", "tool_choice: calls in the format %s cannot be required", m.Tools.Name)
+		return nil, llm.Errorf(llm.Invalid, field, "%s: there are no tools to call", field)
+	case format == "":
+		return nil, llm.Errorf(llm.Unsupported, field, "%s: how this model writes tool calls is not known (--tool-call-parser)", field)
+	case write == nil:
+		return nil, llm.Errorf(llm.Unsupported, field, "%s: calls as %s has them cannot be held to a grammar", field, format)
 	}
-	var functions []toolcall.Function
-	for _, f := range toolcall.Functions(req.Chat.Tools) {
-		if req.ToolChoice.Name == "" || f.Name == req.ToolChoice.Name {
-			functions = append(functions, f)
+	functions, err := chosen(req)
+	if err != nil {
+		return nil, err
+	}
+	source, err := write(functions, toolcall.Writing{
+		Marker: m.marker, Ends: m.ends,
+		One: req.OneCall || req.ToolChoice.Name != "", Free: !req.ToolChoice.Required,
+	})
+	if err != nil {
+		return nil, llm.Errorf(llm.Invalid, "tools", "tools: calls as %s has them cannot be held to a grammar: %s", format, err)
+	}
+	return &Grammar{Spec: grammar.Spec{Kind: grammar.Lark, Source: source}, Field: field}, nil
+}
+
+// chosen are the functions that may be called.
+func chosen(req *Request) ([]toolcall.Function, error) {
+	all := toolcall.Functions(req.Chat.Tools)
+	names := req.ToolChoice.Allowed
+	if req.ToolChoice.Name != "" {
+		names = []string{req.ToolChoice.Name}
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(all, func(f toolcall.Function) bool { return f.Name == name }) {
+			return nil, llm.Errorf(llm.Invalid, "tool_choice", "tool_choice: no tool is called %.60q", name)
 		}
 	}
-	if len(functions) == 0 {
-		return nil, llm.Errorf(llm.Invalid, "tool_choice", "tool_choice: no tool is called %.60q", req.ToolChoice.Name)
+	if names == nil {
+		return all, nil
 	}
-	source, err := m.Tools.Grammar(functions, toolcall.Writing{Marker: m.marker, One: req.OneCall || req.ToolChoice.Name != ""})
-	if err != nil {
-		return nil, llm.Errorf(llm.Invalid, "tools", "tools: %s", err)
-	}
-	return &Grammar{Spec: grammar.Spec{Kind: grammar.Lark, Source: source}, Field: "tool_choice"}, nil
+	return slices.DeleteFunc(all, func(f toolcall.Function) bool { return !slices.Contains(names, f.Name) }), nil
 }
 
-// strict reports whether calls that the model may make are to follow their
-// schemas: a function asks for it, and nothing else binds the answer.
-func (m *Model) strict(req *Request) bool {
-	return req.Grammar == nil && !req.ToolChoice.Required && m.Tools != nil && !req.NoParser &&
-		slices.ContainsFunc(toolcall.Functions(req.Chat.Tools), func(f toolcall.Function) bool { return f.Strict })
-}
-
-// strictGrammar is the grammar of an answer in which calls may stand; nil where
-// the model's format cannot be held to one.
-func (m *Model) strictGrammar(req *Request) (*Grammar, error) {
-	source, ok, err := m.Tools.FreeGrammar(toolcall.Functions(req.Chat.Tools), toolcall.Writing{Marker: m.marker, One: req.OneCall})
-	switch {
-	case err != nil:
-		return nil, llm.Errorf(llm.Invalid, "tools", "tools: %s", err)
-	case !ok:
-		return nil, nil
-	}
-	return &Grammar{Spec: grammar.Spec{Kind: grammar.Lark, Source: source}, Field: "tools"}, nil
+// ends reports whether a marker is a token that ends an answer.
+func (m *Model) ends(text string) bool {
+	id, ok := m.Tokenizer.Vocab().ID(text)
+	return ok && slices.Contains(m.EOS, id)
 }
 
 // marker is a marker's token as a grammar writes it, where it is a control token.

@@ -1,6 +1,11 @@
 package reasoning
 
-import "github.com/reasond/reasond/api/reasoning"
+import (
+	"fmt"
+
+	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/lark"
+)
 
 // Cohere's Command models (chat templates of command-a-reasoning and
 // command-a-plus; cohere-ai/melody):
@@ -30,6 +35,20 @@ func cohere(name, text string, thinks func(reasoning.Start) bool, doc string, al
 		name: name, aliases: aliases, doc: doc,
 		opens: []string{"<|START_THINKING|>"}, closes: []string{"<|END_THINKING|>"},
 		ends:    "<|END_THINKING|><|START_" + text + "|>",
-		between: marks, body: marks, thinks: thinks,
+		between: marks, body: marks, thinks: thinks, turn: cohereTurn(text),
+	}
+}
+
+func cohereTurn(text string) *turn {
+	return &turn{
+		thought: span{[]string{"<|START_THINKING|>"}, []string{"<|END_THINKING|>"}},
+		says:    []span{{[]string{"<|START_" + text + "|>"}, []string{"<|END_" + text + "|>"}}},
+		opens:   "<|START_ACTION|>",
+		begin:   []string{"<|START_ACTION|>", "[\n    "}, between: []string{",\n    "}, end: []string{"\n]", "<|END_ACTION|>"},
+		counted: true,
+		call: func(g *lark.Grammar, f reasoning.Function, n int) (string, error) {
+			args, err := lark.Object(f, lark.Spaced)
+			return join(lark.Quote(fmt.Sprintf(`{"tool_call_id": "%d", "tool_name": %s, "parameters": `, n, lark.Quote(f.Name))), args, lark.Quote("}")), err
+		},
 	}
 }

@@ -41,6 +41,8 @@ type framing struct {
 	thinks func(reasoning.Start) bool
 	// arguments is Descriptor.Arguments.
 	arguments func(string) string
+	// turn is how its model writes an answer.
+	turn *turn
 }
 
 // mark is a marker and where it leads.
@@ -135,8 +137,13 @@ func registerFraming(f *framing) {
 		hold += maxHeader
 	}
 	framings = append(framings, f)
+	var grammar func([]reasoning.Function, reasoning.Writing) (string, error)
+	if f.turn != nil {
+		grammar = f.turn.grammar
+	}
 	reasoning.Register(reasoning.Descriptor{
-		Name: f.name, Aliases: f.aliases, Doc: f.doc, MaxHold: hold,
+		Grammar: grammar,
+		Name:    f.name, Aliases: f.aliases, Doc: f.doc, MaxHold: hold,
 		Opens: f.opens, Closes: f.closes, End: f.ends, Tools: f.hasTools(), Arguments: f.arguments,
 		New: func(s reasoning.Start) reasoning.Parser { return newFramed(f, s) },
 	})

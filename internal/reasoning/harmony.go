@@ -3,6 +3,9 @@ package reasoning
 import (
 	"slices"
 	"strings"
+
+	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/lark"
 )
 
 // Harmony (openai/harmony, docs/format.md): an answer is messages,
@@ -52,8 +55,28 @@ func init() {
 			mark{text: "<|start|>", does: begin}, mark{text: "<|channel|>", does: begin},
 			mark{text: "<|message|>", does: skip}, mark{text: "<|constrain|>", does: skip},
 		),
-		head: harmonyHead,
+		head: harmonyHead, turn: harmonyTurn,
 	})
+}
+
+// harmonyTurn is how openai/harmony renders a turn. It ends with the call; models
+// whose vocabulary does not say so may go on.
+var harmonyTurn = &turn{
+	next:    []string{"<|start|>", "assistant"},
+	thought: span{[]string{"<|channel|>", "analysis", "<|message|>"}, []string{"<|end|>"}},
+	says: []span{
+		{[]string{"<|channel|>", "final", "<|message|>"}, []string{"<|end|>"}},
+		{[]string{"<|channel|>", "commentary", "<|message|>"}, []string{"<|end|>"}},
+	},
+	opens:   "<|channel|>",
+	between: []string{"<|call|>", "<|start|>", "assistant"}, end: []string{"<|call|>"},
+	call: func(g *lark.Grammar, f reasoning.Function, _ int) (string, error) {
+		if !lark.IsWord(f.Name) {
+			return "", errNoWord
+		}
+		args, err := lark.Object(f, lark.Loose)
+		return join(g.Marks("<|channel|>", "commentary to=functions."+f.Name+" ", "<|constrain|>", "json", "<|message|>"), args), err
+	},
 }
 
 // harmonyHead reads a message's header: role, recipient, channel, content type.

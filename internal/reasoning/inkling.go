@@ -1,5 +1,10 @@
 package reasoning
 
+import (
+	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/lark"
+)
+
 // Inkling writes typed blocks (chat template of Inkling, "TML"):
 //
 //	<|message_model|><|content_thinking|>…<|end_message|>
@@ -24,5 +29,22 @@ func init() {
 		opens: []string{"<|content_thinking|>"}, closes: []string{"<|end_message|>"},
 		ends:    "<|end_message|><|message_model|><|content_text|>",
 		between: marks, header: marks, body: marks, echo: true,
+		turn: &turn{
+			next:    []string{"<|message_model|>"},
+			thought: span{[]string{"<|content_thinking|>"}, []string{"<|end_message|>"}},
+			says:    []span{{[]string{"<|content_text|>"}, []string{"<|end_message|>"}}},
+			opens:   "<|content_invoke_tool_json|>",
+			between: []string{"<|message_model|>"},
+			call:    inklingCall,
+		},
 	})
+}
+
+func inklingCall(g *lark.Grammar, f reasoning.Function, _ int) (string, error) {
+	args, err := lark.Object(f, lark.Loose)
+	author := f.Name
+	if !lark.IsWord(author) {
+		author = ""
+	}
+	return join(g.Marks(author, "<|content_invoke_tool_json|>", `{"name":`+lark.Quote(f.Name)+`,"args":`), args, g.Marks("}", "<|end_message|>")), err
 }

@@ -2,7 +2,11 @@ package reasoning
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
+
+	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/lark"
 )
 
 // Kimi K3 writes an answer in elements of its own ("XTML"; chat template and
@@ -31,8 +35,35 @@ func init() {
 		ends:    "<|close|>think<|sep|><|open|>response<|sep|>",
 		between: between, header: header, body: between,
 		head: kimiHead, inner: []frame{kimiCall, kimiTools},
-		thinks: unlessOff, arguments: kimiArguments,
+		thinks: unlessOff, arguments: kimiArguments, turn: kimiTurn,
 	})
+}
+
+// kimiTurn is how Kimi K3's encoding renders a turn; calls are counted from one.
+var kimiTurn = &turn{
+	thought: span{kimiElement("<|open|>", "think"), kimiElement("<|close|>", "think")},
+	says:    []span{{kimiElement("<|open|>", "response"), kimiElement("<|close|>", "response")}},
+	inside:  kimiElement("<|close|>", "response"),
+	opens:   "<|open|>",
+	begin:   kimiElement("<|open|>", "tools"), end: kimiElement("<|close|>", "tools"),
+	counted: true,
+	call: func(g *lark.Grammar, f reasoning.Function, n int) (string, error) {
+		if !lark.IsWord(f.Name) {
+			return "", errNoWord
+		}
+		args, err := kimiElements.write(g, f)
+		head := fmt.Sprintf(`call tool="%s" index="%d"`, f.Name, n+1)
+		return join(g.Marks(kimiElement("<|open|>", head)...), args, g.Marks(kimiElement("<|close|>", "call")...)), err
+	},
+}
+
+func kimiElement(open, head string) []string { return []string{open, head, "<|sep|>"} }
+
+var kimiElements = &elements{
+	open: func(key, kind string) []string {
+		return kimiElement("<|open|>", `argument key="`+key+`" type="`+kind+`"`)
+	},
+	close: kimiElement("<|close|>", "argument"), avoid: []string{"<|open|>"}, typed: true, style: lark.Loose,
 }
 
 // A call's arguments are elements themselves: no marker within them counts.

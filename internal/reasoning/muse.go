@@ -1,6 +1,13 @@
 package reasoning
 
-import "strings"
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/lark"
+)
 
 // Muse addresses each message (chat templates of Muse Glimmer and Muse Spark):
 //
@@ -35,8 +42,36 @@ func muse(name, doc string, nobody frame, aliases ...string) *framing {
 		body:      with(mark{text: "<|message|>", does: skip}),
 		head:      func(h header) frame { return museHead(h, nobody, tools, call) },
 		inner:     []frame{tools, call},
-		arguments: museArguments,
+		arguments: museArguments, turn: museTurn,
 	}
+}
+
+// museTurn is how the chat templates render a turn, which has one call.
+var museTurn = &turn{
+	next:    []string{"<|start|>", "assistant"},
+	thought: span{[]string{" to=self", "<|message|>"}, []string{"<|eom|>"}},
+	says:    []span{{[]string{" to=user", "<|message|>"}, []string{"<|eom|>"}}},
+	opens:   "<|message|>",
+	between: []string{"<|eom|>", "<|start|>", "assistant"}, end: []string{"<|eom|>"},
+	call: func(g *lark.Grammar, f reasoning.Function, _ int) (string, error) {
+		if !lark.IsWord(f.Name) {
+			return "", errNoWord
+		}
+		if slices.Contains(museRecipients, f.Name) {
+			return "", errors.New("the name is a recipient of the format's own")
+		}
+		args, err := museElements.write(g, f)
+		return join(g.Marks(" to="+f.Name, "<|message|>", "<atem:function_calls>\n<atem:invoke name=\""+f.Name+"\">\n"),
+			args, g.Marks("</atem:invoke>\n</atem:function_calls>")), err
+	},
+}
+
+// museRecipients are none's tools.
+var museRecipients = []string{"self", "user", "commentary", "assistant", "developer", "system"}
+
+var museElements = &elements{
+	open:  func(key, _ string) []string { return []string{`<atem:parameter name="` + key + `">`} },
+	close: []string{"</atem:parameter>", "\n"}, avoid: []string{`<atem:parameter name="`, "</atem:invoke>"}, style: lark.Loose,
 }
 
 func museHead(h header, nobody, tools, call frame) frame {

@@ -11,6 +11,7 @@ import (
 
 // pattern is a regular expression that is searched for in text as it comes.
 type pattern struct {
+	source  string // as it was written
 	prog    *syntax.Prog
 	first   [256]bool // bytes that a match may begin with
 	looks   bool      // it has ^, $ or \b: a place is judged by what follows it
@@ -45,7 +46,7 @@ func compilePattern(expr string) (*pattern, error) {
 	if err != nil {
 		return nil, fmt.Errorf("regular expression %q: %w", expr, err)
 	}
-	p := &pattern{longest: maxPattern}
+	p := &pattern{source: expr, longest: maxPattern}
 	for i, name := range re.CapNames() {
 		if name == "name" {
 			p.capture = 2 * i

@@ -62,6 +62,9 @@ func FromResponseTemplate(template []byte) (reasoning.Descriptor, error) {
 		Blocks: true, Tools: t.tools, Arguments: t.arguments,
 		New: func(s reasoning.Start) reasoning.Parser { return newTemplated(t, s) },
 	}
+	if t.tools {
+		d.Grammar = t.grammar
+	}
 	for _, f := range t.fields {
 		for _, delimiter := range []*pattern{f.open, f.close} {
 			if delimiter != nil {
@@ -105,9 +108,10 @@ func init() {
 // template is a response template, ready for use.
 type template struct {
 	fields    []*field
-	implicit  *field // outside of all others; nil if there is none
-	content   bool   // some field is content
-	tools     bool   // calls are emitted
+	implicit  *field   // outside of all others; nil if there is none
+	content   bool     // some field is content
+	tools     bool     // calls are emitted
+	anchors   []string // of what a prompt ends with; none where it is an expression
 	arguments func(string) string
 }
 
@@ -118,6 +122,9 @@ type field struct {
 	open, close   *pattern // nil: none
 	opens, closes []string // the same, where they are texts
 	call          *callFormat
+	list          bool        // calls stand in a list
+	content       string      // the content parser of calls
+	args          contentArgs // its options
 }
 
 type fieldKind uint8
@@ -191,8 +198,11 @@ func readTemplate(data []byte) (*template, error) {
 	for name := range spec.Fields {
 		names = append(names, name)
 	}
-	slices.Sort(names) // of two fields that open alike the first wins
 	t := &template{}
+	if spec.Anchor != nil {
+		t.anchors = *spec.Anchor
+	}
+	slices.Sort(names) // of two fields that open alike the first wins
 	for _, name := range names {
 		f, err := t.readField(name, spec.Fields[name])
 		if err != nil {
@@ -276,6 +286,7 @@ func (t *template) readCalls(f *field, spec *fieldSpec) error {
 			f.shown, f.call = fieldMarkup, nil
 		}
 	}
+	f.list, f.content, f.args = spec.TransformEach, spec.Content, spec.ContentArgs
 	t.tools = f.shown != fieldMarkup
 	return nil
 }

@@ -9,7 +9,7 @@ func init() {
 		Name: "granite", Aliases: []string{"granite3"},
 		Doc:   `<|tool_call|>[{"name": …, "arguments": {…}}] (Granite 3 chat templates)`,
 		Opens: granite.opens, New: granite.new,
-		Grammar: layout{begin: []string{"<|tool_call|>", "["}, between: []string{", "}, end: []string{"]"}, call: envelopeCall(nil, "arguments", nil)}.grammar,
+		grammar: layout{begin: []string{"<|tool_call|>", "["}, between: []string{", "}, end: []string{"]"}, call: envelopeCall(nil, "arguments", nil)}.grammar,
 	})
 	phi := &format{opens: []string{"functools", "<|tool_call|>"},
 		body: func(Tools, string) body { return &envelope{listed: true, closes: []string{"<|/tool_call|>"}} }}
@@ -17,6 +17,6 @@ func init() {
 		Name: "phi4", Aliases: []string{"phi4-mini-json", "phi4-mini", "phi-4-mini"},
 		Doc:   `functools[{"name": …, "arguments": {…}}] or <|tool_call|>[…]<|/tool_call|> (Phi-4-mini's model card)`,
 		Opens: phi.opens, New: phi.new,
-		Grammar: layout{begin: []string{"functools", "["}, between: []string{", "}, end: []string{"]"}, call: envelopeCall(nil, "arguments", nil)}.grammar,
+		grammar: layout{begin: []string{"functools", "["}, between: []string{", "}, end: []string{"]"}, call: envelopeCall(nil, "arguments", nil)}.grammar,
 	})
 }

@@ -26,7 +26,7 @@ func init() {
 	register(Descriptor{
 		Name: "deepseek-v32", Aliases: []string{"deepseekv32", "deepseek-v3.2"},
 		Doc:   "<｜DSML｜function_calls> with invoke and parameter tags (DeepSeek-V3.2's encoding)",
-		Opens: f.opens, New: f.new, Grammar: dsml.grammar("<｜DSML｜function_calls>"),
+		Opens: f.opens, New: f.new, grammar: dsml.grammar("<｜DSML｜function_calls>"),
 	})
 }
 
@@ -36,5 +36,5 @@ func deepseek(name string, aliases []string, doc string, call func() *header, l 
 		skips: []string{"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"},
 		body:  func(Tools, string) body { return call() },
 	}
-	register(Descriptor{Name: name, Aliases: aliases, Doc: doc, Opens: append(f.opens, f.skips[0]), New: f.new, Grammar: l.grammar})
+	register(Descriptor{Name: name, Aliases: aliases, Doc: doc, Opens: append(f.opens, f.skips[0]), New: f.new, grammar: l.grammar})
 }

@@ -2,7 +2,10 @@ package toolcall
 
 import (
 	"bytes"
+	"errors"
 	"strings"
+
+	"github.com/reasond/reasond/internal/lark"
 )
 
 func init() {
@@ -10,14 +13,32 @@ func init() {
 	register(Descriptor{
 		Name: "gemma", Aliases: []string{"gemma4"},
 		Doc:   "<|tool_call>call:f{k:<|\"|>text<|\"|>,n:3}<tool_call|> (Gemma 4's chat template)",
-		Opens: gemma4.opens, New: gemma4.new,
+		Opens: gemma4.opens, New: gemma4.new, grammar: gemmaGrammar("<|tool_call>", `<|"|>`, "<tool_call|>"),
 	})
 	function := &format{opens: []string{"<start_function_call>"}, body: gemmaBody("<escape>", "<end_function_call>")}
 	register(Descriptor{
 		Name: "functiongemma", Aliases: []string{"function-gemma"},
 		Doc:   "<start_function_call>call:f{k:<escape>text<escape>}<end_function_call> (FunctionGemma's model card)",
-		Opens: function.opens, New: function.new,
+		Opens: function.opens, New: function.new, grammar: gemmaGrammar("<start_function_call>", "<escape>", "<end_function_call>"),
 	})
+}
+
+// gemmaGrammar writes members in the order of their names, as the templates do.
+func gemmaGrammar(open, quote, end string) grammarFunc {
+	words := lark.Dialect{True: "true", False: "false", Null: "null", Quotes: quote, Bare: true, Item: ",", Key: ":", Sorted: true}
+	return func(functions []Function, w writing) (string, error) {
+		return dialectGrammar(functions, w, words, "", "", "", func(name string) (string, string, error) {
+			if !isDotted(name) {
+				return "", "", errors.New("the name is no word")
+			}
+			return w.text(open) + " " + lark.Quote("call:"+name+"{"), lark.Quote("}") + " " + w.text(end), nil
+		}, func(name string) (string, error) {
+			if !lark.IsWord(name) {
+				return "", errors.New("the name is no word")
+			}
+			return name + ":", nil
+		})
+	}
 }
 
 func gemmaBody(quote, end string) func(Tools, string) body {

@@ -9,6 +9,6 @@ func init() {
 	register(Descriptor{
 		Name: "glm45", Aliases: []string{"glm", "glm47", "glm46"},
 		Doc:   "<tool_call>f, then <arg_key>k</arg_key><arg_value>v</arg_value>, then </tool_call> (GLM-4.5 to 4.7 chat templates)",
-		Opens: f.opens, New: f.new, Grammar: glm.grammar("<tool_call>"),
+		Opens: f.opens, New: f.new, grammar: glm.grammar("<tool_call>"),
 	})
 }

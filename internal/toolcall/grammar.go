@@ -2,17 +2,18 @@ package toolcall
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/lark"
 )
 
 // Function is a tool as a grammar of calls needs it.
-type Function struct {
-	Name       string          `json:"name"`
-	Parameters json.RawMessage `json:"parameters"` // a JSON schema; nil: none
-	Strict     bool            `json:"strict"`     // arguments must follow it
-}
+type Function = reasoning.Function
+
+// Writing says how calls are to be written.
+type Writing = reasoning.Writing
 
 // Functions reads the request's tools, as ReadTools does.
 func Functions(tools json.RawMessage) []Function {
@@ -37,41 +38,84 @@ func Functions(tools json.RawMessage) []Function {
 // bareFunction is a Function without the object of OpenAI around it.
 type bareFunction Function
 
-// Writing says how calls are to be written.
-type Writing struct {
-	// Marker is the id of a text that is a control token of the vocabulary.
-	Marker func(text string) (id int32, control bool)
-	One    bool // exactly one call
-	// Opener, where it is not empty, is the marker that calls begin with: text may
-	// stand before it, see FreeGrammar.
-	Opener string
+// Grammar writes the grammar, in llguidance's Lark, of an answer that is one call
+// or more of the functions and nothing else, in the way that the model's chat
+// template writes them. Where the writing is free, text may stand around calls.
+func (d *Descriptor) Grammar(functions []Function, w Writing) (string, error) {
+	if w.Free {
+		return d.freeGrammar(functions, w)
+	}
+	return d.grammar(functions, writing{Writing: w})
 }
 
-// FreeGrammar is a grammar of an answer in which calls may stand: text is free,
+// grammarFunc writes the grammar of an answer that is calls alone.
+type grammarFunc func(functions []Function, w writing) (string, error)
+
+// writing is a Writing within this package.
+type writing struct {
+	Writing
+	// opener, where it is not empty, is the marker that calls begin with: text may
+	// stand before it, see freeGrammar.
+	opener string
+}
+
+// freeGrammar is a grammar of an answer in which calls may stand: text is free,
 // but what begins as a call does is one of the functions' calls, followed by text.
-// ok is false where calls cannot be told from text by a marker.
-func (d *Descriptor) FreeGrammar(functions []Function, w Writing) (source string, ok bool, err error) {
-	if d.Grammar == nil || len(d.Opens) == 0 {
-		return "", false, nil
+// Where a format's calls begin without a marker, an answer is text that does not
+// begin as they do, or calls.
+func (d *Descriptor) freeGrammar(functions []Function, w Writing) (string, error) {
+	if d.bare != "" {
+		return d.bareGrammar(functions, w)
 	}
+	var source string
 	for i := len(d.Opens) - 1; i >= 0 && !strings.Contains(source, opened); i-- { // those of blocks are last
-		w.Opener = d.Opens[i]
-		if source, err = d.Grammar(functions, w); err != nil {
-			return "", false, err
+		var err error
+		if source, err = d.grammar(functions, writing{w, d.Opens[i]}); err != nil {
+			return "", err
+		}
+		w := writing{w, d.Opens[i]}
+		if !strings.Contains(source, opened) {
+			continue
+		}
+		head := opened + "[lazy]: TEXT " + lark.Quote(w.opener) + "\n" // ends with the first opener
+		if id, control := w.Control(w.opener); control {
+			head = fmt.Sprintf("%s: TEXT <[%d]>\n", opened, id)
+		}
+		if !strings.Contains(source, textRule) {
+			head += textRule
+		}
+		return "start: TEXT | calls TEXT\ncalls: " + strings.TrimPrefix(source, "start: ") + head, nil
+	}
+	return "", fmt.Errorf("calls in the format %s cannot be told from text", d.Name)
+}
+
+// bareGrammar is freeGrammar where a call begins the answer, without a marker.
+func (d *Descriptor) bareGrammar(functions []Function, w Writing) (string, error) {
+	source, err := d.grammar(functions, writing{Writing: w})
+	if err != nil {
+		return "", err
+	}
+	// White space may stand before a call too.
+	return "start: OTHER | /[ \\t\\r\\n]*/ calls\ncalls: " + strings.TrimPrefix(source, "start: ") +
+		"OTHER: /[ \\t\\r\\n]*([^ \\t\\r\\n" + classOf(d.bare) + "](\\n|.)*)?/" + d.withoutOpeners(w) + "\n", nil
+}
+
+// withoutOpeners excepts from text the markers that begin calls anywhere.
+func (d *Descriptor) withoutOpeners(w Writing) (expr string) {
+	for _, open := range d.Opens {
+		if _, control := w.Control(open); !control {
+			expr += " & ~(/(\\n|.)*/ " + lark.Quote(open) + " /(\\n|.)*/)"
 		}
 	}
-	calls, found := strings.CutPrefix(source, "start: ")
-	if !found || !strings.Contains(source, opened) {
-		return "", false, nil
+	return expr
+}
+
+// classOf are bytes as members of a regular expression's class.
+func classOf(bytes string) (class string) {
+	for _, b := range bytes {
+		class += `\` + string(b)
 	}
-	head := opened + "[lazy]: TEXT " + larkString(w.Opener) + "\n" // ends with the first opener
-	if id, control := w.Marker(w.Opener); control {
-		head = fmt.Sprintf("%s: TEXT <[%d]>\n", opened, id)
-	}
-	if !strings.Contains(source, textRule) {
-		head += textRule
-	}
-	return "start: TEXT | calls TEXT\ncalls: " + calls + head, true, nil
+	return class
 }
 
 // opened is the rule of text up to an opener, textRule that of text.
@@ -80,69 +124,25 @@ const (
 	textRule = "TEXT: /(\\n|.)*/\n"
 )
 
-// GrammarFunc writes the grammar, in llguidance's Lark, of an answer that is one
-// call or more of the functions and nothing else, in the way that the model's
-// chat template writes them.
-type GrammarFunc func(functions []Function, w Writing) (string, error)
-
 // text is a literal of Lark, or the control token that it spells.
-func (w Writing) text(s string) string {
-	if w.Opener != "" && s == w.Opener {
+func (w writing) text(s string) string {
+	if w.opener != "" && s == w.opener {
 		return opened
 	}
-	if id, control := w.Marker(s); control {
-		return fmt.Sprintf("<[%d]>", id)
-	}
-	return larkString(s)
-}
-
-func larkString(s string) string {
-	quoted, err := json.Marshal(s)
-	if err != nil {
-		panic(err) // a string
-	}
-	return string(quoted)
-}
-
-// schema is a function's parameters as a part of Lark: JSON on one line, as
-// json.dumps writes it.
-func (f Function) schema() (string, error) {
-	schema := f.Parameters
-	if len(schema) == 0 || string(schema) == "null" {
-		schema = json.RawMessage(`{"type":"object","properties":{}}`)
-	}
-	return jsonOf(schema)
-}
-
-func jsonOf(schema json.RawMessage) (string, error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(schema, &members); err != nil || members == nil {
-		return "", errors.New("parameters are not a JSON schema")
-	}
-	members["x-guidance"] = json.RawMessage(`{"whitespace_flexible":false,"item_separator":", ","key_separator":": "}`)
-	if members["properties"] != nil {
-		// A tool takes the arguments that it lists, unless it says otherwise.
-		for name, value := range map[string]string{"type": `"object"`, "additionalProperties": "false"} {
-			if _, said := members[name]; !said {
-				members[name] = json.RawMessage(value)
-			}
-		}
-	}
-	data, err := json.Marshal(members)
-	return "%json " + string(data), err
+	return lark.Marker(w.Writing, s)
 }
 
 // layout is how a format whose arguments are JSON writes an answer.
 type layout struct {
 	begin, between, end []string // around and between calls; each a marker or text
-	call                func(f Function, args string, w Writing) string
+	call                func(f Function, args string, w writing) string
 }
 
-func (l layout) grammar(functions []Function, w Writing) (string, error) {
+func (l layout) grammar(functions []Function, w writing) (string, error) {
 	var b strings.Builder
 	var names []string
 	for i, f := range functions {
-		args, err := f.schema()
+		args, err := lark.Object(f, lark.Spaced)
 		if err != nil {
 			return "", fmt.Errorf("function %.60q: %w", f.Name, err)
 		}
@@ -158,7 +158,7 @@ func (l layout) grammar(functions []Function, w Writing) (string, error) {
 		return strings.Join(out, " ")
 	}
 	more := " (" + strings.TrimSpace(parts(l.between)+" call") + ")*"
-	if w.Opener != "" && len(l.begin) == 0 {
+	if w.opener != "" && len(l.begin) == 0 {
 		more = " call*" // an opener takes what stands before it
 	}
 	if w.One {
@@ -168,13 +168,13 @@ func (l layout) grammar(functions []Function, w Writing) (string, error) {
 }
 
 // envelopeCall is {"name": "f", KEY: {…}} between markers.
-func envelopeCall(before []string, key string, after []string) func(Function, string, Writing) string {
-	return func(f Function, args string, w Writing) string {
+func envelopeCall(before []string, key string, after []string) func(Function, string, writing) string {
+	return func(f Function, args string, w writing) string {
 		var parts []string
 		for _, s := range before {
 			parts = append(parts, w.text(s))
 		}
-		parts = append(parts, larkString(`{"name": `+larkString(f.Name)+`, "`+key+`": `), args, larkString("}"))
+		parts = append(parts, lark.Quote(`{"name": `+lark.Quote(f.Name)+`, "`+key+`": `), args, lark.Quote("}"))
 		for _, s := range after {
 			parts = append(parts, w.text(s))
 		}
@@ -184,13 +184,13 @@ func envelopeCall(before []string, key string, after []string) func(Function, st
 
 // headerCall is a name between markers, then arguments; name makes the text
 // where the name stands.
-func headerCall(before []string, name func(string) string, middle, after []string) func(Function, string, Writing) string {
-	return func(f Function, args string, w Writing) string {
+func headerCall(before []string, name func(string) string, middle, after []string) func(Function, string, writing) string {
+	return func(f Function, args string, w writing) string {
 		var parts []string
 		for _, s := range before {
 			parts = append(parts, w.text(s))
 		}
-		parts = append(parts, larkString(name(f.Name)))
+		parts = append(parts, lark.Quote(name(f.Name)))
 		for _, s := range middle {
 			parts = append(parts, w.text(s))
 		}
@@ -206,8 +206,8 @@ func itself(name string) string { return name }
 
 // grammar writes calls as tags: each parameter's value is JSON where its schema
 // is no string's, and free text up to the closing tag where it is.
-func (k *markup) grammar(open string) GrammarFunc {
-	return func(functions []Function, w Writing) (string, error) {
+func (k *markup) grammar(open string) grammarFunc {
+	return func(functions []Function, w writing) (string, error) {
 		var b strings.Builder
 		var names []string
 		for i, f := range functions {
@@ -223,7 +223,7 @@ func (k *markup) grammar(open string) GrammarFunc {
 		start := "start: call"
 		switch {
 		case w.One:
-		case w.Opener != "": // takes what stands before it
+		case w.opener != "": // takes what stands before it
 			start = "start: call+"
 		default:
 			start = "start: call (\"\\n\" call)*"
@@ -237,47 +237,90 @@ func (k *markup) grammar(open string) GrammarFunc {
 }
 
 // call1 is one function's call, and the rules of its values.
-func (k *markup) call1(name string, f Function, w Writing) (rule, values string, err error) {
-	var schema struct {
-		Properties map[string]json.RawMessage `json:"properties"`
-		Required   []string                   `json:"required"`
-	}
-	if len(f.Parameters) > 0 && json.Unmarshal(f.Parameters, &schema) != nil {
-		return "", "", errors.New("parameters are not a JSON schema")
-	}
-	required := map[string]bool{}
-	for _, key := range schema.Required {
-		required[key] = true
-	}
-	line := ""
-	if k.trim {
-		line = "\n"
+func (k *markup) call1(name string, f Function, w writing) (rule, values string, err error) {
+	all, err := lark.Properties(lark.Parameters(f))
+	if err != nil {
+		return "", "", err
 	}
 	parts := []string{w.text(k.call + f.Name + k.nameEnds[0])}
 	if k.nameEnds[0] != "\n" {
-		parts = append(parts, larkString("\n"))
+		parts = append(parts, lark.Quote("\n"))
 	}
 	var b strings.Builder
-	for i, key := range keysInOrder(f.Parameters) {
+	for i, p := range all {
 		value := fmt.Sprintf("%s_%d", name, i)
-		prefix := k.param + key + k.paramEnd(schema.Properties[key]) + between(k.value) + k.value + line
-		suffix := line + k.close + "\n"
-		if typeOf(schema.Properties[key], 0) == stringType {
-			fmt.Fprintf(&b, "%s[lazy]: TEXT %s\n", value, larkString(suffix))
-		} else {
-			text, err := jsonOf(schema.Properties[key])
-			if err != nil {
-				return "", "", fmt.Errorf("parameter %.60q: %w", key, err)
-			}
-			fmt.Fprintf(&b, "%s: %s %s\n", value, text, larkString(suffix))
+		rules, err := k.parameter(value, p, f, w)
+		if err != nil {
+			return "", "", fmt.Errorf("parameter %.60q: %w", p.Name, err)
 		}
-		part := "(" + larkString(prefix) + " " + value + ")"
-		if !required[key] {
+		b.WriteString(rules)
+		part := value
+		if !p.Required {
 			part += "?"
 		}
 		parts = append(parts, part)
 	}
-	return strings.Join(append(parts, larkString(k.end)), " "), b.String(), nil
+	return strings.Join(append(parts, w.text(k.end)), " "), b.String(), nil
+}
+
+// parameter are the rules of a parameter with its tags.
+func (k *markup) parameter(name string, p lark.Property, f Function, w writing) (string, error) {
+	line := ""
+	if k.trim {
+		line = "\n"
+	}
+	g := lark.NewNamed(w.Writing, name)
+	prefix := g.Marks(k.param, p.Name, k.paramEnd(p.Schema), between(k.value), k.value, line)
+	if typeOf(p.Schema, 0) != stringType {
+		value, err := lark.JSON(p.Schema, f.Parameters, lark.Spaced)
+		return fmt.Sprintf("%s: %s %s %s\n", name, prefix, value, g.Marks(line, k.close, "\n")), err
+	}
+	end := line + k.close
+	if _, control := w.Control(k.close); control {
+		end = k.close // text before it takes the line's end too
+	}
+	values, free, err := stringsOf(p.Schema, f.Parameters)
+	if err != nil {
+		return "", err
+	}
+	var alternatives []string
+	for _, v := range values {
+		alternatives = append(alternatives, g.Marks(v, line, k.close))
+	}
+	for _, schema := range free {
+		// What the parser would take for the value's end is none of it.
+		text, err := g.String(schema, end, k.close, k.param, k.end)
+		if err != nil {
+			return "", err
+		}
+		alternatives = append(alternatives, text)
+	}
+	return fmt.Sprintf("%s: %s %s \"\\n\"\n%s", name, prefix, lark.Any(alternatives), g.Rules()), nil
+}
+
+// stringsOf are the strings of a schema that has strings alone: some are listed,
+// others follow schemas.
+func stringsOf(schema, root json.RawMessage) (values []string, free []json.RawMessage, err error) {
+	all, err := lark.Branches(schema, root)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, b := range all {
+		switch {
+		case b.Type != "string": // null, which is no text
+		case b.Values == nil:
+			free = append(free, b.Schema)
+		default:
+			for _, raw := range b.Values {
+				var s string
+				if err := json.Unmarshal(raw, &s); err != nil {
+					return nil, nil, err
+				}
+				values = append(values, s)
+			}
+		}
+	}
+	return values, free, nil
 }
 
 // between is the line end before a value's own tag.
@@ -296,31 +339,4 @@ func (k *markup) paramEnd(schema json.RawMessage) string {
 		}
 	}
 	return k.paramEnds[len(k.paramEnds)-1]
-}
-
-// keysInOrder are the properties' names as the schema lists them.
-func keysInOrder(schema json.RawMessage) []string {
-	var outer struct {
-		Properties json.RawMessage `json:"properties"`
-	}
-	if json.Unmarshal(schema, &outer) != nil {
-		return nil
-	}
-	dec := json.NewDecoder(strings.NewReader(string(outer.Properties)))
-	var keys []string
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return nil
-	}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return keys
-		}
-		keys = append(keys, key.(string))
-		var skipped json.RawMessage
-		if dec.Decode(&skipped) != nil {
-			return keys
-		}
-	}
-	return keys
 }

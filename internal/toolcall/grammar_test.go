@@ -47,9 +47,6 @@ func TestGrammarsOfCallsAreReadBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d.Grammar == nil {
-			continue
-		}
 		with++
 		for _, one := range []bool{false, true} {
 			source, err := d.Grammar(toolcall.Functions(json.RawMessage(grammarTools)), toolcall.Writing{

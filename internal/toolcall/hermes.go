@@ -7,6 +7,6 @@ func init() {
 		Name: "hermes", Aliases: []string{"qwen", "qwen25", "qwen2.5", "qwen3", "granite4"},
 		Doc:   `<tool_call>{"name": …, "arguments": {…}}</tool_call> (Hermes function calling; Qwen 2.5 and 3, Granite 4)`,
 		Opens: f.opens, New: f.new,
-		Grammar: layout{between: []string{"\n"}, call: envelopeCall([]string{"<tool_call>", "\n"}, "arguments", []string{"\n", "</tool_call>"})}.grammar,
+		grammar: layout{between: []string{"\n"}, call: envelopeCall([]string{"<tool_call>", "\n"}, "arguments", []string{"\n", "</tool_call>"})}.grammar,
 	})
 }

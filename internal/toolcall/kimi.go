@@ -15,7 +15,7 @@ func init() {
 		Doc:   "<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{…}<|tool_call_end|> (Kimi-K2's tool call guidance)",
 		Opens: append(f.opens, f.skips[0]), New: f.new,
 		// The index in an id counts a turn's calls; a grammar cannot, and one is what it asks for.
-		Grammar: func(functions []Function, w Writing) (string, error) {
+		grammar: func(functions []Function, w writing) (string, error) {
 			w.One = true
 			return layout{begin: []string{"<|tool_calls_section_begin|>"}, end: []string{"<|tool_calls_section_end|>"},
 				call: headerCall([]string{"<|tool_call_begin|>"}, func(name string) string { return "functions." + name + ":0" },

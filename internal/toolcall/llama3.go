@@ -6,7 +6,7 @@ func init() {
 	register(Descriptor{
 		Name: "llama3-json", Aliases: []string{"llama3", "llama4-json", "llama3.1-json"},
 		Doc:   `the whole answer is {"name": …, "parameters": {…}}, several joined by ";" (Llama 3.1 model card)`,
-		Opens: f.opens, New: f.new,
-		Grammar: layout{between: []string{"; "}, call: envelopeCall(nil, "parameters", nil)}.grammar,
+		Opens: f.opens, New: f.new, bare: f.bare,
+		grammar: layout{between: []string{"; "}, call: envelopeCall(nil, "parameters", nil)}.grammar,
 	})
 }

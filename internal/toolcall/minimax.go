@@ -9,6 +9,6 @@ func init() {
 	register(Descriptor{
 		Name: "minimax-m2", Aliases: []string{"minimax"},
 		Doc:   `<minimax:tool_call><invoke name="f"><parameter name="k">v</parameter></invoke></minimax:tool_call> (MiniMax-M2's tool calling guide)`,
-		Opens: f.opens, New: f.new, Grammar: minimax.grammar("<minimax:tool_call>"),
+		Opens: f.opens, New: f.new, grammar: minimax.grammar("<minimax:tool_call>"),
 	})
 }

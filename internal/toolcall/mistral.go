@@ -7,7 +7,7 @@ func init() {
 	register(Descriptor{
 		Name:  "mistral",
 		Doc:   `[TOOL_CALLS][{"name": …, "arguments": {…}}], and from v11 on [TOOL_CALLS]name[ARGS]{…} (mistral-common's tokenizers)`,
-		Opens: f.opens, New: f.new, Grammar: mistralGrammar,
+		Opens: f.opens, New: f.new, grammar: mistralGrammar,
 	})
 }
 
@@ -32,8 +32,8 @@ func (c *mistral) read(m *machine, final bool) progress {
 }
 
 // mistralGrammar writes calls in the newer way where the vocabulary has its token.
-func mistralGrammar(functions []Function, w Writing) (string, error) {
-	if _, newer := w.Marker("[ARGS]"); newer {
+func mistralGrammar(functions []Function, w writing) (string, error) {
+	if _, newer := w.Control("[ARGS]"); newer {
 		return layout{call: headerCall([]string{"[TOOL_CALLS]"}, itself, []string{"[ARGS]"}, nil)}.grammar(functions, w)
 	}
 	return layout{begin: []string{"[TOOL_CALLS]", "["}, between: []string{", "}, end: []string{"]"}, call: envelopeCall(nil, "arguments", nil)}.grammar(functions, w)

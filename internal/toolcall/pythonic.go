@@ -1,6 +1,12 @@
 package toolcall
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/reasond/reasond/internal/lark"
+)
 
 func init() {
 	f := &format{opens: []string{"<|python_start|>"}, skips: []string{"<|python_end|>"}, bare: "[",
@@ -8,8 +14,51 @@ func init() {
 	register(Descriptor{
 		Name: "pythonic", Aliases: []string{"llama4-pythonic", "llama4", "olmo3"},
 		Doc:   "[f(a=1), g(b=\"x\")]: Python calls with literal arguments (Llama 4 and 3.2 model cards, ToolACE)",
-		Opens: f.opens, New: f.new,
+		Opens: f.opens, New: f.new, bare: f.bare, grammar: pythonicGrammar,
 	})
+}
+
+// python is how Python writes literals; strings are JSON's, which are Python's too.
+var python = lark.Dialect{True: "True", False: "False", Null: "None", Item: ", ", Key: ": ", JSON: true}
+
+func pythonicGrammar(functions []Function, w writing) (string, error) {
+	return dialectGrammar(functions, w, python, "[", ", ", "]", func(name string) (string, string, error) {
+		if !isDotted(name) {
+			return "", "", errors.New("the name is none of Python's")
+		}
+		return lark.Quote(name + "("), lark.Quote(")"), nil
+	}, func(name string) (string, error) {
+		if !isDotted(name) {
+			return "", errors.New("the name is none of Python's")
+		}
+		return name + "=", nil
+	})
+}
+
+// dialectGrammar writes calls whose arguments are members of a dialect: around
+// says what stands around those of a function, key what begins a member.
+func dialectGrammar(functions []Function, w writing, d lark.Dialect, begin, between, end string,
+	around func(name string) (before, after string, err error), key func(name string) (string, error)) (string, error) {
+	g := lark.New(w.Writing)
+	var calls []string
+	for _, f := range functions {
+		values := &lark.Values{Grammar: g, Dialect: d, Root: f.Parameters}
+		before, after, err := around(f.Name)
+		var members string
+		if err == nil {
+			members, err = values.Members(lark.Parameters(f), key)
+		}
+		if err != nil {
+			return "", fmt.Errorf("function %.60q: %w", f.Name, err)
+		}
+		calls = append(calls, g.Rule(before+" "+members+" "+after))
+	}
+	call := g.Rule(lark.Any(calls))
+	list := call
+	if !w.One {
+		list = strings.TrimSpace(call + " (" + g.Marks(between) + " " + call + ")*")
+	}
+	return g.Source(strings.TrimSpace(g.Marks(begin) + " " + list + " " + g.Marks(end))), nil
 }
 
 // pythonic reads a list of Python calls with keyword arguments, all literals.

@@ -59,9 +59,9 @@ type Descriptor struct {
 	// calls are told by the shape of the whole answer.
 	Opens []string
 	New   func(Tools) Parser
-	// Grammar writes a grammar of calls; nil where the format cannot be had by
-	// grammar.
-	Grammar GrammarFunc
+
+	grammar grammarFunc
+	bare    string // see format: what begins a call without a marker
 }
 
 var registry = map[string]*Descriptor{}
