@@ -42,52 +42,86 @@ typedef struct { int base, from, to; } a_segment;
 static int max_of(const int *x, int n) { int m = x[0]; for (int i = 1; i < n; i++) if (x[i] > m) m = x[i]; return m; }
 static int min_of(const int *x, int n) { int m = x[0]; for (int i = 1; i < n; i++) if (x[i] < m) m = x[i]; return m; }
 
+#if defined(RK_ISA_AVX512)
+// The scores of a page in bfloat16. The halves of a key are two sums, which meet
+// at the end: one alone would wait for each product before it takes the next.
+AI void scores_bf16(const int T, const a_tile *at, const uint8_t *page, int at_key) {
+  const uint16_t *q[2][MAX_TILE];
+  const int half = at->dim / 4 * 2; // whole pairs
+  vf c[2][4][MAX_TILE];
+  UNROLL for (int t = 0; t < T; t++) q[0][t] = at->s->q16[t], q[1][t] = at->s->q16[t] + half;
+  UNROLL for (int h = 0; h < 2; h++) UNROLL for (int i = 0; i < 2; i++) UNROLL for (int t = 0; t < T; t++) c[h][i][t] = vset1(0);
+  for (int k = 0; k < half; k += 2, page += RK_PAGE * 4)
+    UNROLL for (int h = 0; h < 2; h++) {
+      const uint8_t *w = page + h * half * (RK_PAGE * 2);
+      __m512bh x0 = (__m512bh)_mm512_loadu_si512(w), x1 = (__m512bh)_mm512_loadu_si512(w + 64);
+      UNROLL for (int t = 0; t < T; t++) {
+        __m512bh b = (__m512bh)broadcast32(q[h][t] + k);
+        c[h][0][t] = _mm512_dpbf16_ps(c[h][0][t], x0, b), c[h][1][t] = _mm512_dpbf16_ps(c[h][1][t], x1, b);
+      }
+    }
+  UNROLL for (int i = 0; i < 2; i++) UNROLL for (int t = 0; t < T; t++) vst(at->s->scores[t] + at_key + i * VL, c[0][i][t] + c[1][i][t]);
+}
+#endif
+
 AI void scores_page(const int T, const a_tile *at, const uint8_t *page, int at_key) {
+#if defined(RK_ISA_AVX512)
+  if (!at->ph->m->cfg.float32) {
+    scores_bf16(T, at, page, at_key);
+    return;
+  }
+#endif
   const float *q[MAX_TILE];
   for (int t = 0; t < T; t++) q[t] = at->s->q[t];
   for (int r = 0; r < RK_PAGE / VL; r += PASS) {
     vf c[4][MAX_TILE];
     UNROLL for (int i = 0; i < PASS; i++) UNROLL for (int t = 0; t < T; t++) c[i][t] = vset1(0);
     if (at->ph->m->cfg.float32) tile_f32(PASS, T, (const float *)page + r * VL, RK_PAGE, at->dim, q, c);
-    else {
-#if defined(RK_ISA_AVX512)
-      const uint16_t *q16[MAX_TILE];
-      for (int t = 0; t < T; t++) q16[t] = at->s->q16[t];
-      tile_bf16(PASS, T, page + r * VL * 4, RK_PAGE, at->dim, q16, c);
-#else
-      tile_bf16_f32(PASS, T, page + r * VL * 4, RK_PAGE, at->dim, q, c);
-#endif
-    }
+    else tile_bf16_f32(PASS, T, page + r * VL * 4, RK_PAGE, at->dim, q, c);
     UNROLL for (int i = 0; i < PASS; i++) UNROLL for (int t = 0; t < T; t++) vst(at->s->scores[t] + at_key + (r + i) * VL, c[i][t]);
   }
 }
 
 AI vi seen_mask(int lo, int hi) { return vbelow(hi) & ~vbelow(lo); }
 
-// scores become probabilities without their divisor, 0 where a key is not seen;
-// returns the maximum and the sum
-static void softmax(const a_tile *at, const a_segment *g, int t, float *top, float *mass) {
-  float *x = at->s->scores[t];
-  int end = (g->to + RK_PAGE - 1) / RK_PAGE * RK_PAGE - g->base;
-  int lo = at->lo[t] - g->base, hi = at->hi[t] - g->base;
-  vf most = vset1(-INFINITY), sum = vset1(0);
-  for (int k = g->from - g->base; k < end; k += VL) {
-    vf v = vld(x + k);
-    if (k < lo || k + VL > hi) v = vselect(seen_mask(lo - k, hi - k), v, vset1(-INFINITY));
-    most = vmax(most, v);
-  }
-  *top = vtop(most);
-  vf m = vset1(*top);
-  for (int k = g->from - g->base; k < end; k += VL) {
-    vf p = vexp2(vld(x + k) - m);
-    if (k < lo || k + VL > hi) p = (vf)(seen_mask(lo - k, hi - k) & (vi)p);
-    sum += p;
-    vst(x + k, p);
-  }
-  *mass = vsum(sum);
+// keep is x where a key of k to k+VL-1 is in [lo, hi), else other.
+AI vf keep(vf x, vf other, int k, int lo, int hi) { return k >= lo && k + VL <= hi ? x : vselect(seen_mask(lo - k, hi - k), x, other); }
+
+// put_p stores a page's part of the probabilities in the form that values wants.
+AI void put_p(const a_tile *at, int t, int k, const vf *p) {
 #if defined(RK_ISA_AVX512)
-  if (!at->ph->m->cfg.float32) to_bf16(at->s->p16[t] + (g->from - g->base), x + (g->from - g->base), end - (g->from - g->base), 0);
+  if (!at->ph->m->cfg.float32) {
+    _mm512_storeu_si512(at->s->p16[t] + k, (__m512i)_mm512_cvtne2ps_pbh(p[1], p[0]));
+    return;
+  }
 #endif
+  UNROLL for (int i = 0; i < RK_PAGE / VL; i++) vst(at->s->scores[t] + k + i * VL, p[i]);
+}
+
+// scores become probabilities without their divisor, 0 where a key is not seen;
+// returns the maximum and the sum. A page's vectors are maxima and sums of their
+// own until the end.
+static void softmax(const a_tile *at, const a_segment *g, int t, float *top, float *mass) {
+  enum { N = RK_PAGE / VL };
+  const float *x = at->s->scores[t];
+  const int from = g->from - g->base, to = g->to - g->base, lo = at->lo[t] - g->base, hi = at->hi[t] - g->base;
+  vf most[N], sum[N];
+  UNROLL for (int i = 0; i < N; i++) most[i] = vset1(-INFINITY), sum[i] = vset1(0);
+  for (int k = from; k < to; k += RK_PAGE)
+    UNROLL for (int i = 0; i < N; i++) most[i] = vmax(most[i], keep(vld(x + k + i * VL), vset1(-INFINITY), k + i * VL, lo, hi));
+  UNROLL for (int w = N / 2; w; w /= 2) UNROLL for (int i = 0; i < w; i++) most[i] = vmax(most[i], most[i + w]);
+  *top = vtop(most[0]);
+  vf m = vset1(*top);
+  for (int k = from; k < to; k += RK_PAGE) {
+    vf p[N];
+    UNROLL for (int i = 0; i < N; i++) {
+      p[i] = keep(vexp2(vld(x + k + i * VL) - m), vset1(0), k + i * VL, lo, hi);
+      sum[i] += p[i];
+    }
+    put_p(at, t, k, p);
+  }
+  UNROLL for (int w = N / 2; w; w /= 2) UNROLL for (int i = 0; i < w; i++) sum[i] += sum[i + w];
+  *mass = vsum(sum[0]);
 }
 
 // fetch starts reading a head's part of a page, which lies anywhere. In larger

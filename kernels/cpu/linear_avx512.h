@@ -19,24 +19,26 @@
 
 // ---- bfloat16 -----------------------------------------------------------------
 
-// A step is 8 k, 512 B of weights.
+// A step is 8 k, 512 B of weights. Pairs of k go in turn to two sums, which meet
+// at the end: a sum takes its next product only when the last is done, and one
+// sum a weight vector would keep the multipliers waiting.
 AI void tile_run_bf16(const int T, const tile *o) {
-  __m512 c[2][MAX_TILE];
+  __m512 c[2][2][MAX_TILE];
   const uint16_t *a[MAX_TILE];
   const uint8_t *w = o->w, *fetch = o->fetch;
   int lines = o->lines;
-  UNROLL for (int t = 0; t < T; t++) a[t] = o->a[t], c[0][t] = c[1][t] = _mm512_setzero_ps();
+  UNROLL for (int t = 0; t < T; t++) a[t] = o->a[t], c[0][0][t] = c[0][1][t] = c[1][0][t] = c[1][1][t] = _mm512_setzero_ps();
   for (int s = 0; s < o->steps; s++, fetch += lines * 64) {
     fetch_lines(fetch, lines);
-    UNROLL for (int i = 0; i < 8; i += 2, w += 128) {
+    UNROLL for (int i = 0; i < 4; i++, w += 128) {
       __m512bh x0 = (__m512bh)_mm512_load_si512(w), x1 = (__m512bh)_mm512_load_si512(w + 64);
       UNROLL for (int t = 0; t < T; t++) {
-        __m512bh b = (__m512bh)broadcast32(a[t] + 8 * s + i);
-        c[0][t] = _mm512_dpbf16_ps(c[0][t], x0, b), c[1][t] = _mm512_dpbf16_ps(c[1][t], x1, b);
+        __m512bh b = (__m512bh)broadcast32(a[t] + 8 * s + 2 * i);
+        c[i % 2][0][t] = _mm512_dpbf16_ps(c[i % 2][0][t], x0, b), c[i % 2][1][t] = _mm512_dpbf16_ps(c[i % 2][1][t], x1, b);
       }
     }
   }
-  UNROLL for (int t = 0; t < T; t++) _mm512_storeu_ps(o->acc[t], c[0][t]), _mm512_storeu_ps(o->acc[t] + 16, c[1][t]);
+  UNROLL for (int t = 0; t < T; t++) _mm512_storeu_ps(o->acc[t], c[0][0][t] + c[1][0][t]), _mm512_storeu_ps(o->acc[t] + 16, c[0][1][t] + c[1][1][t]);
 }
 
 // ---- int8 ---------------------------------------------------------------------

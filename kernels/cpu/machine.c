@@ -91,8 +91,7 @@ static int inputs_new(rk_machine *m) {
     const rk_op *op = &m->ops[i];
     switch (op->kind) {
       case RK_LINEAR: case RK_GATED_MLP: case RK_LOGITS:
-        // normalised rows pass through float32, whatever they become
-        want(&s, rows, op->x.cols, op->linear.acts, op->linear.norm || op->kind == RK_LOGITS);
+        want(&s, rows, op->x.cols, op->linear.acts, op->linear.acts & RK_ACT_F32 && (op->linear.norm || op->kind == RK_LOGITS));
         break;
       case RK_EXPERTS:
         for (int e = 0; e < op->experts.count; e++) {

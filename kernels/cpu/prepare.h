@@ -77,6 +77,14 @@ static void to_bf16(uint16_t *dst, const float *x, int n, int padded) {
   for (; k < padded; k++) dst[k] = 0;
 }
 
+// whole_row is where row i of the input is wanted in float32, NULL: nowhere.
+static float *whole_row(const phase *ph, int i) {
+  const rk_linear *l = ph->norm;
+  if (l && l->keep) return l->kept.p + (int64_t)i * l->kept.ld;
+  if (ph->acts & RK_ACT_F32 && (l || ph->gather)) return ph->m->f32 + (int64_t)i * ph->bf16_ld;
+  return NULL;
+}
+
 static void op_prepare(void *arg, int chunk, int thread) {
   const phase *ph = arg;
   const rk_linear *l = ph->norm;
@@ -84,17 +92,22 @@ static void op_prepare(void *arg, int chunk, int thread) {
   int n = ph->x.cols;
   (void)thread;
   for (int i = chunk * ph->grain; i < ph->rows && i < (chunk + 1) * ph->grain; i++) {
-    int r = i % ph->head_rows, head = i / ph->head_rows;
-    const float *x = ph->x.p + (int64_t)(ph->gather ? ph->gather[r] : r) * ph->x.ld + (int64_t)head * ph->head_stride;
-    if (l || ph->gather) {
-      float *y = l && l->keep ? l->kept.p + (int64_t)i * l->kept.ld : m->f32 + (int64_t)i * ph->bf16_ld;
-      if (l) scale_row(y, x, n, n, rms_factor(x, n, l->eps), l->norm);
-      else memcpy(y, x, (size_t)n * 4);
-      x = y;
+    int row = ph->gather ? ph->gather[i] : i % ph->head_rows;
+    const float *x = ph->x.p + (int64_t)row * ph->x.ld + i / ph->head_rows * ph->head_stride, *norm = l ? l->norm : NULL;
+    float mul = l ? rms_factor(x, n, l->eps) : 1, *whole = whole_row(ph, i);
+    if (whole) {
+      if (l) scale_row(whole, x, n, n, mul, norm);
+      else memcpy(whole, x, (size_t)n * 4);
+      x = whole, norm = NULL;
     }
-    if (ph->acts & RK_ACT_BF16) to_bf16(m->bf16 + (int64_t)i * ph->bf16_ld, x, n, ph->bf16_ld);
-    if (ph->acts & RK_ACT_I8)
-      for (int g = 0; g < ph->i8_ld; g++) quantise_64(m->i8 + (int64_t)i * ph->i8_ld + g, x + 64 * g, n - 64 * g < 64 ? n - 64 * g : 64);
+    for (int k = 0; k < n; k += 64) { // normalised pieces never leave the first cache
+      float piece[64];
+      const float *v = x + k;
+      int have = n - k < 64 ? n - k : 64;
+      if (norm) scale_row(piece, v, have, have, mul, norm + k), v = piece;
+      if (ph->acts & RK_ACT_I8) quantise_64(m->i8 + (int64_t)i * ph->i8_ld + k / 64, v, have);
+      if (ph->acts & RK_ACT_BF16) to_bf16(m->bf16 + (int64_t)i * ph->bf16_ld + k, v, have, 64);
+    }
   }
 }
 
