@@ -30,6 +30,7 @@ type benchOptions struct {
 	json       bool
 	compare    string // a file
 	within     float64
+	report     string // a file
 }
 
 func defaultBench() benchOptions {
@@ -60,6 +61,7 @@ func (o *benchOptions) AddFlags(f *config.Flags) {
 	f.Var(config.Bool(&o.json), "json", "", "write a JSON object")
 	f.Var(config.String(&o.compare), "compare", "", "the JSON of an earlier run; each row is compared with its own there")
 	f.Var(config.Float(&o.within, 0, 100), "within", "", "of --compare: fail where something is worse by more than so many percent")
+	f.Var(config.String(&o.report), "report", "", "write an HTML page with plots to this file")
 	f.Var(config.String(&o.model.DownloadDir), "download-dir", "", "where downloads go (default: Hugging Face's cache folder)")
 }
 
@@ -133,6 +135,11 @@ func runBench(ctx context.Context, w world, o benchOptions) error {
 		fmt.Fprintln(w.err, "reasond: interrupted; this was measured until then")
 	}
 	result.Version = Version()
+	if o.report != "" {
+		if err := writeFile(o.report, func(out io.Writer) error { return result.HTML(out, before) }); err != nil {
+			return fmt.Errorf("--report: %w", err)
+		}
+	}
 	if o.json {
 		e := json.NewEncoder(w.out)
 		e.SetIndent("", "  ")
@@ -240,4 +247,12 @@ func readResult(name string) (*bench.Result, error) {
 		return nil, fmt.Errorf("--compare: %s is of schema %d, this is %d", name, r.Schema, bench.Schema)
 	}
 	return &r, nil
+}
+
+func writeFile(name string, write func(io.Writer) error) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
 }

@@ -17,6 +17,7 @@ import (
 type serving struct {
 	names    []string // the first is in answers; empty: what the model is called
 	maxQueue int
+	loading  func(doing string, done, total int64) // is told how far downloads and loading are; nil: nobody asks
 }
 
 // openModel finds the model, downloads it if need be, and opens it; bars show
@@ -51,6 +52,9 @@ func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, 
 		c.ChatTemplate = string(source)
 	}
 	bars := newProgress(w.err, log)
+	if s.loading != nil {
+		bars.tell = func(stage string, done, total int64) { s.loading(inWords(stage), done, total) }
+	}
 	defer bars.Close()
 	if m.Path != "" {
 		found, err := locate(ctx, w, log, bars, m.Path, m.DownloadDir)
@@ -63,7 +67,7 @@ func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, 
 		c.Name, c.Names = s.names[0], s.names[1:]
 	}
 	began := time.Now()
-	c.Progress = func(done, total int64) { bars.Report("loading", done, total) }
+	c.Progress = func(done, total int64) { bars.Report(stageLoading, done, total) }
 	b, err := bundle.Open(c)
 	bars.Close()
 	if err != nil {
@@ -74,6 +78,16 @@ func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, 
 	logParser(log, b)
 	b.Budgets = pipeline.Budgets{Default: m.ThinkingBudget, Ceiling: m.MaxThinking, BreakLoops: m.BreakLoops}
 	return b, nil
+}
+
+// stageLoading is packing the weights; every other stage is a file's download.
+const stageLoading = "loading"
+
+func inWords(stage string) string {
+	if stage == stageLoading {
+		return "loading the weights"
+	}
+	return "downloading " + stage
 }
 
 // registerParsers makes the parsers known that files describe.

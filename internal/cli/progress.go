@@ -21,6 +21,7 @@ type progress struct {
 	log   *slog.Logger
 	bars  *mpb.Progress // nil where there is no terminal
 	stage map[string]*stage
+	tell  func(doing string, done, total int64) // is told, too; nil: nobody asks
 }
 
 type stage struct {
@@ -43,6 +44,9 @@ func newProgress(out io.Writer, log *slog.Logger) *progress {
 func (p *progress) Report(name string, done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.tell != nil {
+		p.tell(name, done, total)
+	}
 	s := p.stage[name]
 	if s == nil {
 		s = &stage{began: time.Now()}

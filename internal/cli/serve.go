@@ -68,7 +68,7 @@ func runServe(ctx context.Context, w world, o config.Serve) (err error) {
 	// /healthz answers while the model is loaded, and /readyz says that it is.
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ctx, listener) }()
-	opened, err := openAll(ctx, w, log, &o)
+	opened, err := openAll(ctx, w, log, &o, srv.Loading)
 	if err != nil {
 		_ = srv.Close()
 		<-served

@@ -12,11 +12,11 @@ import (
 )
 
 // openAll opens what is to be served: the models of the upstreams, or else the
-// one model that this process runs.
-func openAll(ctx context.Context, w world, log *slog.Logger, o *config.Serve) ([]*bundle.Bundle, error) {
+// one model that this process runs. loading is told how far that is.
+func openAll(ctx context.Context, w world, log *slog.Logger, o *config.Serve, loading func(doing string, done, total int64)) ([]*bundle.Bundle, error) {
 	targets := o.Upstream.List()
 	if len(targets) == 0 {
-		b, err := openModel(ctx, w, log, &o.Model, serving{names: o.ServedNames, maxQueue: o.MaxQueue})
+		b, err := openModel(ctx, w, log, &o.Model, serving{names: o.ServedNames, maxQueue: o.MaxQueue, loading: loading})
 		if err != nil {
 			return nil, err
 		}

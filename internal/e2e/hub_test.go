@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -135,22 +136,25 @@ func TestAServerThatLoadsAnswersWhetherItLives(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}
-	status := func(path string) int {
+	get := func(path string) (int, string) {
 		r, err := client.Get("http://localhost" + path)
 		if err != nil {
 			t.Error(err)
-			return 0
+			return 0, ""
 		}
 		defer r.Body.Close()
-		return r.StatusCode
+		body, _ := io.ReadAll(r.Body)
+		return r.StatusCode, string(body)
 	}
+	status := func(path string) int { code, _ := get(path); return code }
 	// The hub looks at the server while that waits for its weights.
 	var loading atomic.Int32
 	watched := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/model.safetensors") {
 			loading.Add(1)
-			if alive, ready := status("/healthz"), status("/readyz"); alive != 200 || ready != 503 {
-				t.Errorf("while it loads: /healthz %d, /readyz %d", alive, ready)
+			alive := status("/healthz")
+			if ready, body := get("/readyz"); alive != 200 || ready != 503 || !strings.Contains(body, `"state":"loading","progress":`) {
+				t.Errorf("while it loads: /healthz %d, /readyz %d %s", alive, ready, body)
 			}
 		}
 		hub.Config.Handler.ServeHTTP(w, r)

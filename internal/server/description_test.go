@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -339,6 +340,7 @@ func TestAnswersAreWhatTheDescriptionSays(t *testing.T) {
 	}
 	describedLives(t, f, check)
 	describedRun(t, check)
+	describedLoading(t, check)
 	for path, methods := range d.paths {
 		for method, op := range methods {
 			for code, answer := range op.Responses {
@@ -349,6 +351,21 @@ func TestAnswersAreWhatTheDescriptionSays(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// describedLoading is a server without models.
+func describedLoading(t *testing.T, check func(f *fixture, method, path, url, body string, status int)) {
+	s, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewServer(s.Handler())
+	defer front.Close()
+	s.Loading("loading", 1, 3)
+	f := &fixture{Server: s, addr: strings.TrimPrefix(front.URL, "http://"), client: front.Client()}
+	for _, path := range []string{"/readyz", "/health"} {
+		check(f, "GET", path, path, "", http.StatusServiceUnavailable)
 	}
 }
 

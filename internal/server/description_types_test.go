@@ -22,7 +22,7 @@ var answerTypes = map[string]any{
 	"OllamaChunk": ollama.Chunk{}, "OllamaTags": ollama.Tags{}, "OllamaShow": ollama.Show{}, "OllamaError": ollama.ErrorResponse{},
 	"Response": responses.Response{}, "ResponseDeleted": responses.Deleted{}, "ItemList": responses.ItemList{},
 	"Generated": native.GenerateResponse{}, "Separated": native.SeparateResponse{}, "FunctionCalls": native.FunctionCallResponse{}, "Prompt": native.ApplyTemplateResponse{},
-	"Status": status{},
+	"Status": status{}, "Readiness": readiness{},
 }
 
 // A type's members are its schema's, and those that are always there are

@@ -96,6 +96,15 @@ func errorType(status int) string {
 }
 
 func (f *failure) body() []byte {
+	body, err := json.Marshal(f.envelope())
+	if err != nil {
+		panic(err) // strings only
+	}
+	return body
+}
+
+// envelope is the failure as OpenAI has it.
+func (f *failure) envelope() openai.ErrorResponse {
 	detail := openai.ErrorDetail{Message: f.message, Type: f.kind}
 	if f.param != "" {
 		detail.Param = &f.param
@@ -103,11 +112,7 @@ func (f *failure) body() []byte {
 	if f.code != "" {
 		detail.Code = &f.code
 	}
-	body, err := json.Marshal(openai.ErrorResponse{Error: detail})
-	if err != nil {
-		panic(err) // strings only
-	}
-	return body
+	return openai.ErrorResponse{Error: detail}
 }
 
 // fail ends a request with an error, in the form that is still possible: a

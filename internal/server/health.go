@@ -1,11 +1,13 @@
 package server
 
 import (
+	"encoding/json"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/reasond/reasond/api/openai"
 	"github.com/reasond/reasond/internal/llm"
 	"github.com/reasond/reasond/internal/pipeline"
 )
@@ -21,6 +23,57 @@ type status struct {
 	Status string `json:"status"`
 }
 
+// readiness is what /readyz and /health say of a server that is ready.
+type readiness struct {
+	Status   string  `json:"status"`
+	State    string  `json:"state"`
+	Progress float64 `json:"progress"`
+}
+
+// loadState is how far the models are, which is part of the 503 before they are
+// there.
+type loadState struct {
+	State    string  `json:"state"`
+	Progress float64 `json:"progress"` // of what is being done, 0 to 1
+	Doing    string  `json:"doing"`
+}
+
+// Loading says what is being done before the models are there, and how much of
+// it: done of total bytes. It may be called from several goroutines.
+func (s *Server) Loading(doing string, done, total int64) {
+	state := loadState{State: "loading", Doing: doing}
+	if total > 0 {
+		state.Progress = float64(min(max(done, 0), total)) / float64(total)
+	}
+	s.loading.Store(&state)
+}
+
+// notLoaded answers for a server whose models are not there.
+func (s *Server) notLoaded(w http.ResponseWriter, r *http.Request) {
+	exchangeOf(r.Context()).tongue = &dialect{fault: func(f *failure) []byte {
+		body, err := json.Marshal(struct {
+			openai.ErrorResponse
+			loadState
+		}{f.envelope(), *s.loading.Load()})
+		if err != nil {
+			panic(err) // strings and a number
+		}
+		return body
+	}}
+	s.fail(w, r, errLoading)
+}
+
+// whenLoaded answers 503 for an endpoint that needs a model while there is none.
+func (s *Server) whenLoaded(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if s.models.Load() == nil {
+			s.fail(w, r, errLoading)
+			return
+		}
+		h(w, r)
+	}
+}
+
 // alive says that the process answers.
 func (s *Server) alive(w http.ResponseWriter, _ *http.Request) { writeJSON(w, status{"ok"}) }
 
@@ -34,7 +87,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	c := s.models.Load()
 	if c == nil {
-		s.fail(w, r, errLoading)
+		s.notLoaded(w, r)
 		return
 	}
 	for _, m := range c.models {
@@ -51,7 +104,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	writeJSON(w, status{"ok"})
+	writeJSON(w, readiness{Status: "ok", State: "ready", Progress: 1})
 }
 
 func stalled(m *pipeline.Model) bool { return m.Engine.Stats().Stalled }

@@ -88,14 +88,9 @@ func (s *Server) model(name string) (*pipeline.Model, error) {
 		Message: "there is no such model here; there are: " + strings.Join(known, ", ")}
 }
 
-func (s *Server) listModels(w http.ResponseWriter, r *http.Request) {
-	c := s.models.Load()
-	if c == nil {
-		s.fail(w, r, errLoading)
-		return
-	}
+func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) {
 	list := openai.ModelList{Object: "list", Data: []openai.Model{}}
-	for _, m := range c.models {
+	for _, m := range s.models.Load().models {
 		for _, name := range names(m) {
 			list.Data = append(list.Data, describeModel(name, m))
 		}

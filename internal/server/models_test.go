@@ -2,10 +2,13 @@ package server
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/go-chi/chi/v5"
 
 	"github.com/reasond/reasond/internal/engine/scripted"
 	"github.com/reasond/reasond/internal/llm"
@@ -109,12 +112,69 @@ func TestAServerThatLoadsIsAliveAndNotReady(t *testing.T) {
 		}
 	}
 	check(503)
+	for _, c := range []struct {
+		doing       string
+		done, total int64
+		want        string
+	}{
+		{"", 0, 0, `"state":"loading","progress":0,"doing":"starting"}`},
+		{"downloading a", 0, 0, `"state":"loading","progress":0,"doing":"downloading a"}`},
+		{"loading", 1, 4, `"state":"loading","progress":0.25,"doing":"loading"}`},
+		{"loading", 9, 4, `"state":"loading","progress":1,"doing":"loading"}`},
+	} {
+		if c.doing != "" {
+			s.Loading(c.doing, c.done, c.total)
+		}
+		for _, path := range []string{"/readyz", "/health"} {
+			if w := ask("GET", path, "", true); !strings.HasSuffix(w.Body.String(), c.want) {
+				t.Errorf("%s: %s, want %s", path, w.Body, c.want)
+			}
+		}
+	}
 	engine := scripted.New(scripted.Config{Script: spell(raw, 9), End: llm.Finish{Reason: llm.FinishStop, StopID: 1273}})
 	defer engine.Close()
 	if err := s.Open(tinyModel(t, engine)); err != nil {
 		t.Fatal(err)
 	}
 	check(200)
+}
+
+// While there is no model every route that needs one says so in the words of its
+// dialect, whatever is asked.
+func TestEveryRouteWaitsForTheModel(t *testing.T) {
+	s, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := map[string]bool{"/version": true, "/metrics": true, "/openapi.json": true, "/openapi.yaml": true, "/api/version": true}
+	seen := 0
+	err = chi.Walk(s.router(), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		r := httptest.NewRequest(method, strings.NewReplacer("{id}", "x", "*", "x").Replace(route), strings.NewReader("{"))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r)
+		if without[route] {
+			if w.Code != 200 {
+				t.Errorf("%s %s: %d", method, route, w.Code)
+			}
+			return nil
+		}
+		seen++
+		want := `"code":"loading"`
+		switch {
+		case strings.HasPrefix(route, "/v1/messages"):
+			want = `{"type":"error","error":{"type":"`
+		case strings.HasPrefix(route, "/api/"):
+			want = `{"error":"the model is being loaded"}`
+		}
+		if w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s %s: %d %v %s, want %s", method, route, w.Code, w.Header(), w.Body, want)
+		}
+		return nil
+	})
+	if err != nil || seen < 30 {
+		t.Errorf("%d routes that need a model: %v", seen, err)
+	}
 }
 
 func TestRoutesAnswer(t *testing.T) {

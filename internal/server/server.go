@@ -109,6 +109,7 @@ type Server struct {
 	log      *slog.Logger
 	metrics  *metrics.Metrics
 	models   atomic.Pointer[catalogue] // nil while the models are being loaded
+	loading  atomic.Pointer[loadState] // until then
 	keys     [][32]byte                // SHA-256 of each API key
 	hosts    map[string]bool
 	gate     *gate
@@ -131,6 +132,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.setDefaults()
 	s := &Server{cfg: cfg, log: cfg.Logger, gate: newGate(cfg.MaxRequests)}
+	s.Loading("starting", 0, 0)
 	s.starting = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	s.keys = hashKeys(cfg.APIKeys)
 	s.responses = newResponseStore(cfg.MaxResponses, cfg.MaxResponseBytes, len(cfg.APIKeys))
