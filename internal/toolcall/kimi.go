@@ -1,6 +1,11 @@
 package toolcall
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/reasond/reasond/internal/lark"
+)
 
 func init() {
 	f := &format{
@@ -14,14 +19,37 @@ func init() {
 		Name: "kimi-k2", Aliases: []string{"kimi", "kimi-k2-thinking"},
 		Doc:   "<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{…}<|tool_call_end|> (Kimi-K2's tool call guidance)",
 		Opens: append(f.opens, f.skips[0]), New: f.new,
-		// The index in an id counts a turn's calls; a grammar cannot, and one is what it asks for.
-		grammar: func(functions []Function, w writing) (string, error) {
-			w.One = true
-			return layout{begin: []string{"<|tool_calls_section_begin|>"}, end: []string{"<|tool_calls_section_end|>"},
-				call: headerCall([]string{"<|tool_call_begin|>"}, func(name string) string { return "functions." + name + ":0" },
-					[]string{"<|tool_call_argument_begin|>"}, []string{"<|tool_call_end|>"})}.grammar(functions, w)
-		},
+		grammar: kimiGrammar,
 	})
+}
+
+// mostNumbered is how many calls an answer may have where they are numbered.
+const mostNumbered = 16
+
+// kimiGrammar numbers a turn's calls from 0.
+func kimiGrammar(functions []Function, w writing) (string, error) {
+	g := lark.New(w.Writing)
+	count, calls := mostNumbered, ""
+	if w.One {
+		count = 1
+	}
+	for n := count - 1; n >= 0; n-- {
+		var all []string
+		for _, f := range functions {
+			args, err := lark.Object(f, lark.Spaced)
+			if err != nil {
+				return "", fmt.Errorf("function %.60q: %w", f.Name, err)
+			}
+			all = append(all, g.Marks("<|tool_call_begin|>", fmt.Sprintf("functions.%s:%d", f.Name, n), "<|tool_call_argument_begin|>")+
+				" "+g.Rule(args)+" "+g.Marks("<|tool_call_end|>"))
+		}
+		call := g.Rule(lark.Any(all))
+		if calls != "" {
+			call += " " + calls + "?"
+		}
+		calls = g.Rule(call)
+	}
+	return g.Source(w.text("<|tool_calls_section_begin|>") + " " + calls + " " + g.Marks("<|tool_calls_section_end|>")), nil
 }
 
 // kimiName is the function in functions.NAME:INDEX.
