@@ -56,12 +56,9 @@ func (l *Limits) text() string {
 // bytes once comes to, "multipliers" what of the peak its operations come to.
 func (r *Result) Table(before *Result) *Table {
 	t := &Table{Header: []string{"test", "threads", "tokens/s", "±", "bandwidth", "multipliers"}}
-	speeds := map[key]float64{}
+	speeds := before.speeds()
 	if before != nil {
 		t.Header = append(t.Header, "before", "ratio")
-		for i := range before.Rows {
-			speeds[before.Rows[i].key()] = before.Rows[i].Speed
-		}
 	}
 	for i := range r.Rows {
 		row := &r.Rows[i]
@@ -100,10 +97,7 @@ func (r *Row) peak() any {
 // Worse lists what is worse than before by more than a share: rows by their
 // speed, perplexity by its value.
 func (r *Result) Worse(before *Result, share float64) []string {
-	speeds := map[key]float64{}
-	for i := range before.Rows {
-		speeds[before.Rows[i].key()] = before.Rows[i].Speed
-	}
+	speeds := before.speeds()
 	var list []string
 	for i := range r.Rows {
 		row := &r.Rows[i]

@@ -92,6 +92,17 @@ type key struct {
 
 func (r *Row) key() key { return key{r.Test, r.Threads, r.Batch, r.Tokens, r.Depth} }
 
+// speeds are those of the rows; of no result, none.
+func (r *Result) speeds() map[key]float64 {
+	m := map[key]float64{}
+	if r != nil {
+		for i := range r.Rows {
+			m[r.Rows[i].key()] = r.Rows[i].Speed
+		}
+	}
+	return m
+}
+
 // String names the measurement.
 func (r *Row) String() string {
 	name := fmt.Sprintf("%s %d", r.Test, r.Tokens)
