@@ -48,8 +48,8 @@ func (r *Request) toolChoice(v openai.Value) error {
 				return nil
 			}
 			kind, err := v.String("tool_choice.type")
-			if err == nil && kind != "function" {
-				err = openai.Unsupported("tool_choice.type", `only "function" is supported by this server`)
+			if err == nil && kind != "function" && kind != "allowed_tools" {
+				err = openai.Unsupported("tool_choice.type", `only "function" and "allowed_tools" are supported by this server`)
 			}
 			return err
 		})

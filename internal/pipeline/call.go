@@ -48,7 +48,7 @@ func (c *choice) call(s reasoning.Segment, text string) {
 	}
 	c.beginCall()
 	switch {
-	case text == "" || c.calls.count == 0:
+	case text == "" || c.calls.count == 0 || c.calls.dropped:
 	case c.calls.json != nil:
 		c.calls.raw = append(c.calls.raw, text...)
 	default:
@@ -61,8 +61,10 @@ func (c *choice) beginCall() {
 	if c.calls.name == nil {
 		return
 	}
-	c.begin(string(c.calls.name))
-	c.calls.name, c.calls.open = nil, true
+	if c.calls.dropped = c.calls.count > 0 && c.req.OneCall; !c.calls.dropped {
+		c.begin(string(c.calls.name))
+	}
+	c.calls.name, c.calls.open = nil, !c.calls.dropped
 }
 
 // begin announces a call.

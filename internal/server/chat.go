@@ -169,7 +169,7 @@ func chatRequest(m *pipeline.Model, wire *openai.ChatRequest, tenant string) *pi
 		StreamReasoning: wire.StreamReasoning && wire.Stream,
 		KeepSpecial:     wire.KeepSpecial, Tenant: tenant, Salt: wire.CacheSalt, Priority: wire.Priority,
 		ReasoningLogprobs: wire.ReasoningLogprobs, PromptLogprobs: wire.PromptLogprobs, TokenIDs: wire.TokenIDs,
-		ToolChoice: requiredTool(wire.ToolChoice), OneCall: wire.OneCall,
+		ToolChoice: toolChoice(wire.ToolChoice), OneCall: wire.OneCall,
 		Grammar: grammarOf(wire.Grammar), ThoughtGrammar: grammarOf(wire.ThoughtGrammar),
 		Control: control(&wire.Control),
 	}

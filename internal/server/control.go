@@ -6,11 +6,11 @@ import (
 	"github.com/reasond/reasond/internal/pipeline"
 )
 
-func requiredTool(c *openai.ToolChoice) pipeline.ToolChoice {
+func toolChoice(c *openai.ToolChoice) pipeline.ToolChoice {
 	if c == nil {
 		return pipeline.ToolChoice{}
 	}
-	return pipeline.ToolChoice{Required: true, Name: c.Name}
+	return pipeline.ToolChoice{Required: c.Required, Name: c.Name, Allowed: c.Allowed}
 }
 
 var grammarKinds = map[openai.GrammarKind]pipeline.GrammarKind{
