@@ -2,7 +2,6 @@ package reasoning
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -34,26 +33,6 @@ func callers(t *testing.T, f func(t *testing.T, d reasoning.Descriptor)) {
 	}
 }
 
-var controls = regexp.MustCompile(`<[^<>\s=]*>|\[/?thought\]`)
-
-// controlsOf are the control tokens of a parser's model.
-func controlsOf(t *testing.T, d reasoning.Descriptor) (all []string) {
-	t.Helper()
-	source, err := d.Grammar(larktest.Functions(t), reasoning.Writing{Free: true})
-	if err != nil { // free text needs control tokens: those of calls are there without
-		if source, err = d.Grammar(larktest.Functions(t), reasoning.Writing{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	source = strings.NewReplacer("\\u003c", "<", "\\u003e", ">", `\"`, `"`).Replace(source)
-	for _, m := range controls.FindAllString(source, -1) {
-		if !strings.Contains(m, "atem") {
-			all = append(all, m)
-		}
-	}
-	return all
-}
-
 // Law: whatever the grammar of an answer that must call allows is read back by
 // the parser as calls of the functions with arguments of their schemas, and as
 // nothing else but thought; where one call is due there is one.
@@ -62,7 +41,7 @@ func TestGrammarsOfCallsAreReadBack(t *testing.T) {
 		for _, control := range []bool{true, false} {
 			r := larktest.NewRig(t)
 			if control {
-				r = larktest.NewRig(t, controlsOf(t, d)...)
+				r = larktest.NewRig(t, larktest.Markers(t, d.Grammar, "atem")...)
 			}
 			several, thoughts := 0, 0
 			for _, one := range []bool{false, true} {
@@ -139,7 +118,7 @@ func answerOf(d reasoning.Descriptor, start reasoning.Start, text string) (thoug
 // call is one of the functions'.
 func TestFreeAnswersHoldTheirCalls(t *testing.T) {
 	callers(t, func(t *testing.T, d reasoning.Descriptor) {
-		r := larktest.NewRig(t, controlsOf(t, d)...)
+		r := larktest.NewRig(t, larktest.Markers(t, d.Grammar, "atem")...)
 		source, err := d.Grammar(larktest.Functions(t), reasoning.Writing{Marker: r.Marker, Free: true})
 		if d.Name == "template lines" {
 			if err == nil {

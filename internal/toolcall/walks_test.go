@@ -2,7 +2,6 @@ package toolcall_test
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -24,7 +23,7 @@ func TestWhatIsDueIsReadBack(t *testing.T) {
 			for _, control := range []bool{true, false} {
 				r := larktest.NewRig(t)
 				if control {
-					r = larktest.NewRig(t, markersOf(t, d)...)
+					r = larktest.NewRig(t, larktest.Markers(t, d.Grammar)...)
 				}
 				several := 0
 				for _, one := range []bool{false, true} {
@@ -61,18 +60,6 @@ func TestWhatIsDueIsReadBack(t *testing.T) {
 			}
 		})
 	}
-}
-
-var markerLike = regexp.MustCompile(`<[^<>\s=]*>|\[[A-Z_]+\]`)
-
-// markersOf are what may be control tokens in a format's grammar.
-func markersOf(t *testing.T, d *toolcall.Descriptor) []string {
-	t.Helper()
-	source, err := d.Grammar(larktest.Functions(t), toolcall.Writing{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return markerLike.FindAllString(strings.NewReplacer("\\u003c", "<", "\\u003e", ">", `\"`, `"`).Replace(source), -1)
 }
 
 // readBack reads an answer whole and byte by byte, which must be the same.

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -56,7 +57,7 @@ func Functions(t testing.TB) []reasoning.Function {
 type Rig struct {
 	*tokenizer.Tokenizer
 	grammars *grammar.Compiler
-	eos      int32
+	EOS      int32
 	random   *rand.Rand
 	schemas  map[string]*jsonschema.Schema
 }
@@ -77,8 +78,8 @@ func NewRig(t testing.TB, markers ...string) *Rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Rig{Tokenizer: tok, eos: int32(256 + len(words)), random: rand.New(rand.NewPCG(11, uint64(len(markers)))), schemas: map[string]*jsonschema.Schema{}}
-	trie, err := tok.Trie([]int32{r.eos})
+	r := &Rig{Tokenizer: tok, EOS: int32(256 + len(words)), random: rand.New(rand.NewPCG(11, uint64(len(markers)))), schemas: map[string]*jsonschema.Schema{}}
+	trie, err := tok.Trie([]int32{r.EOS})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +112,29 @@ func schemaOf(t testing.TB, f reasoning.Function) *jsonschema.Schema {
 	return s
 }
 
+// markers are what looks like control tokens in a grammar.
+var markers = regexp.MustCompile(`<[^<>\s=]*>|\[/?[A-Za-z_]+\]`)
+
+// Markers are what a format's model has as control tokens: all that looks so in
+// the grammars that write, for a vocabulary without any. What a format spells in
+// text, such as tags within tags, is left out.
+func Markers(t testing.TB, write func([]reasoning.Function, reasoning.Writing) (string, error), spelled ...string) (all []string) {
+	t.Helper()
+	for _, free := range []bool{false, true} {
+		source, err := write(Functions(t), reasoning.Writing{Free: free})
+		if err != nil && !free {
+			t.Fatal(err)
+		}
+		source = strings.NewReplacer("\\u003c", "<", "\\u003e", ">", `\"`, `"`).Replace(source)
+		for _, m := range markers.FindAllString(source, -1) {
+			if !slices.ContainsFunc(spelled, func(s string) bool { return strings.Contains(m, s) }) {
+				all = append(all, m)
+			}
+		}
+	}
+	return all
+}
+
 // Marker is reasoning.Writing's.
 func (r *Rig) Marker(text string) (int32, bool) {
 	id, ok := r.Vocab().ID(text)
@@ -120,9 +144,15 @@ func (r *Rig) Marker(text string) (int32, bool) {
 // Compile compiles a grammar.
 func (r *Rig) Compile(t testing.TB, source string) grammar.Compiled {
 	t.Helper()
-	g, err := r.grammars.Compile(context.Background(), grammar.Spec{Kind: grammar.Lark, Source: source})
+	return r.CompileSpec(t, grammar.Spec{Kind: grammar.Lark, Source: source})
+}
+
+// CompileSpec compiles a grammar of any kind.
+func (r *Rig) CompileSpec(t testing.TB, spec grammar.Spec) grammar.Compiled {
+	t.Helper()
+	g, err := r.grammars.Compile(context.Background(), spec)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, source)
+		t.Fatalf("%v\n%s", err, spec.Source)
 	}
 	return g
 }
@@ -171,11 +201,11 @@ func (r *Rig) Walk(t testing.TB, g grammar.Compiled, said string, most int) (tex
 		if err := m.Mask(mask); err != nil {
 			t.Fatal(err)
 		}
-		id, ok := r.draw(mask)
+		id, ok := r.Draw(mask)
 		switch {
 		case !ok:
 			t.Fatalf("nothing may follow %q", out)
-		case id == r.eos:
+		case id == r.EOS:
 			return string(out), true
 		}
 		taken, stopped, _, err := m.Take([]int32{id})
@@ -190,8 +220,8 @@ func (r *Rig) Walk(t testing.TB, g grammar.Compiled, said string, most int) (tex
 	return string(out), false
 }
 
-// draw takes one of what is allowed: printable text for the most part.
-func (r *Rig) draw(mask []uint32) (int32, bool) {
+// Draw takes one of what a mask allows: printable text for the most part.
+func (r *Rig) Draw(mask []uint32) (int32, bool) {
 	var text, control []int32
 	for id := range int32(r.Vocab().Size()) {
 		switch {
