@@ -105,7 +105,7 @@ var onlyBy = []struct {
 	{"github.com/spf13", []string{"internal/cli", "internal/config"}},
 	{"github.com/vbauerster/mpb", []string{"internal/cli"}},
 	{"gorgonia.org/cu", []string{"internal/cuda"}},
-	{"net/http", []string{"internal/server", "internal/metrics", "internal/remote", "internal/weights/hub", "internal/cli"}},
+	{"net/http", []string{"internal/server", "internal/metrics", "internal/remote", "internal/weights/hub", "internal/cli", "internal/bench/load"}},
 	{module + "internal/cli", []string{"api/reasond"}},
 	{module + "internal/config", []string{"internal/cli"}},
 	{module + "internal/native", []string{"internal/native", "internal/prompt", "internal/tokenizer", "internal/grammar"}},
@@ -154,6 +154,9 @@ var mayImport = []struct {
 	{"internal/backend/cuda", []string{"internal/backend", "internal/cuda", "internal/engine/sample", "internal/llm", "internal/model", "internal/weights", "kernels/cuda"}},
 	{"internal/cuda", []string{"internal/cuda", "kernels/cuda"}},
 	{"internal/native", []string{}},
+	{"internal/bench", []string{"internal/backend", "internal/bench/plot", "internal/llm", "internal/model", "internal/weights"}},
+	{"internal/bench/load", []string{"internal/bench"}},
+	{"internal/bench/plot", []string{}},
 	{"internal/config", []string{}},
 	{"kernels", []string{}},
 	{"kernels/cuda", []string{"internal/weights"}},
@@ -274,7 +277,7 @@ func TestServersAndClientsOfHTTPStayInTheirPackages(t *testing.T) {
 				}
 			}
 			for _, name := range []string{"Client", "Get", "Post", "DefaultClient", "NewRequest", "NewRequestWithContext"} {
-				if selects(n, "http", name) && !within(f.pkg, "internal/remote", "internal/weights/hub", "internal/cli") {
+				if selects(n, "http", name) && !within(f.pkg, "internal/remote", "internal/weights/hub", "internal/cli", "internal/bench/load") {
 					t.Errorf("%s is an HTTP client: http.%s", f.set.Position(n.Pos()), name)
 				}
 			}

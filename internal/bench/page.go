@@ -34,7 +34,7 @@ func (r *Result) charts(before *Result) []plot.Chart {
 	prefill := plot.Chart{Title: "Prefill", Y: "tokens/s", Kind: plot.Bars}
 	share := plot.Chart{Title: "Share of the machine's limits", Y: "%", Kind: plot.Bars, Top: 100}
 	bandwidth, peak := plot.Series{Name: "bandwidth"}, plot.Series{Name: "multipliers"}
-	speeds, old := plot.Series{Name: "tokens/s"}, plot.Series{Name: "before", Dashed: true}
+	speeds, old := plot.Series{Name: "tokens/s"}, plot.Series{Name: "before", Dashed: true, Colour: 1}
 	earlier := before.speeds()
 	for i := range r.Rows {
 		row := &r.Rows[i]
@@ -89,11 +89,11 @@ func (r *Result) lines(before bool) []plot.Series {
 		n, ok := at[k]
 		if !ok {
 			n, at[k] = len(list), len(list)
-			name := fmt.Sprintf("depth %d, %d threads", row.Depth, row.Threads)
+			name := fmt.Sprintf("depth %d, %s", row.Depth, threads(row.Threads))
 			if before {
 				name = "before: " + name
 			}
-			list = append(list, plot.Series{Name: name, Dashed: before})
+			list = append(list, plot.Series{Name: name, Dashed: before, Colour: n + 1})
 		}
 		list[n].X, list[n].Y = append(list[n].X, float64(row.Batch)), append(list[n].Y, row.Speed)
 	}

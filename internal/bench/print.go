@@ -43,13 +43,20 @@ func (r *Result) machine() string {
 }
 
 func (l *Limits) text() string {
-	line := fmt.Sprintf("limits with %d threads: memory %.1f GB/s (%.1f at best)", l.Threads, l.Read, l.ReadBest)
+	line := fmt.Sprintf("limits with %s: memory %.1f GB/s (%.1f at best)", threads(l.Threads), l.Read, l.ReadBest)
 	for _, unit := range units {
 		if v := l.Multiply[unit]; v > 0 {
 			line += fmt.Sprintf(", %s %.0f Gop/s", unit, v)
 		}
 	}
 	return line
+}
+
+func threads(n int) string {
+	if n == 1 {
+		return "1 thread"
+	}
+	return fmt.Sprintf("%d threads", n)
 }
 
 // Table is the rows. "bandwidth" is what of the memory's speed reading a step's

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -36,7 +37,7 @@ func (r *Result) describe(src *weights.Model, be backend.Backend, c *model.Confi
 	info := be.Info()
 	r.Machine = Machine{CPU: processor(), Cores: min(runtime.NumCPU(), runtime.GOMAXPROCS(0)), Backend: info.Name, ISA: info.ISA}
 	r.Model = Model{
-		Name: src.Path, Architecture: c.Architecture, Parameters: c.Parameters(),
+		Name: filepath.Base(src.Path), Architecture: c.Architecture, Parameters: c.Parameters(),
 		FileBytes: src.TotalBytes(), WeightBytes: info.WeightBytes, Float32: exact,
 	}
 }

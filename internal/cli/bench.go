@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/reasond/reasond/internal/bench"
 	"github.com/reasond/reasond/internal/bundle"
@@ -31,38 +32,44 @@ type benchOptions struct {
 	compare    string // a file
 	within     float64
 	report     string // a file
+	load       loadOptions
+	local      []*pflag.Flag // those that only a run on a model has
 }
 
 func defaultBench() benchOptions {
 	return benchOptions{
 		model:    config.DefaultModel(),
 		measure:  bench.Config{Prefill: []int{512}, Decode: []int{128}, Batch: []int{1, 4, 16, 64}, Depth: []int{0}, Repetitions: 5, Chunk: 512},
-		patience: 10 * time.Second, window: 512, within: -1,
+		patience: 10 * time.Second, window: 512, within: -1, load: defaultLoad(),
 	}
 }
 
 const mostTokens = 1 << 20
 
 func (o *benchOptions) AddFlags(f *config.Flags) {
+	add := func(v pflag.Value, name, short, usage string, aliases ...string) {
+		o.local = append(o.local, f.Var(v, name, short, usage, aliases...))
+	}
 	m := &o.measure
-	f.Var(config.Ints(&m.Prefill, "tokens", 0, mostTokens), "prefill", "p", "lengths of prompts that are computed; 0: none", "n-prompt")
-	f.Var(config.Ints(&m.Decode, "tokens", 0, mostTokens), "decode", "n", "tokens that each sequence is decoded by; 0: none", "n-gen")
-	f.Var(config.Ints(&m.Batch, "n", 1, 4096), "batch", "", "sequences that are decoded at once")
-	f.Var(config.Ints(&m.Depth, "tokens", 0, mostTokens), "depth", "d", "tokens that lie before those that are measured", "n-depth")
-	f.Var(config.Ints(&m.Threads, "n", 1, 1024), "threads", "t", "CPU threads (default: the cores that the process may use)")
-	f.Var(config.Int(&m.Repetitions, "n", 1, 10000), "repetitions", "r", "times that each measurement is made; the median counts")
-	f.Var(config.Duration(&o.patience), "patience", "", "a measurement that takes longer is not repeated more than three times; 0: always")
-	f.Var(config.Int(&m.Chunk, "tokens", 1, mostTokens), "max-num-batched-tokens", "b", "most tokens of a prompt in one step", "ubatch-size")
-	f.Var(config.DeviceValue(&o.model.Device), "device", "", "what computes; auto: a GPU if there is one, else the CPU")
+	add(config.Ints(&m.Prefill, "tokens", 0, mostTokens), "prefill", "p", "lengths of prompts that are computed; 0: none", "n-prompt")
+	add(config.Ints(&m.Decode, "tokens", 0, mostTokens), "decode", "n", "tokens that each sequence is decoded by; 0: none", "n-gen")
+	add(config.Ints(&m.Batch, "n", 1, 4096), "batch", "", "sequences that are decoded at once")
+	add(config.Ints(&m.Depth, "tokens", 0, mostTokens), "depth", "d", "tokens that lie before those that are measured", "n-depth")
+	add(config.Ints(&m.Threads, "n", 1, 1024), "threads", "t", "CPU threads (default: the cores that the process may use)")
+	add(config.Int(&m.Repetitions, "n", 1, 10000), "repetitions", "r", "times that each measurement is made; the median counts")
+	add(config.Duration(&o.patience), "patience", "", "a measurement that takes longer is made three times at most; 0: always --repetitions times")
+	add(config.Int(&m.Chunk, "tokens", 1, mostTokens), "max-num-batched-tokens", "b", "most tokens of a prompt in one step", "ubatch-size")
+	add(config.DeviceValue(&o.model.Device), "device", "", "what computes; auto: a GPU if there is one, else the CPU")
 	o.model.Libraries.AddFlags(f)
-	f.Var(config.Choice(&o.model.DType, "auto", "float32"), "dtype", "", "auto: fast; float32: exact, with all weights expanded")
-	f.Var(config.String(&o.perplexity), "perplexity", "", "measure the perplexity of a text file instead")
-	f.Var(config.Int(&o.window, "tokens", 2, mostTokens), "window", "", "of --perplexity: tokens that are scored together")
+	add(config.Choice(&o.model.DType, "auto", "float32"), "dtype", "", "auto: fast; float32: exact, with all weights expanded")
+	add(config.String(&o.perplexity), "perplexity", "", "measure the perplexity of a text file instead")
+	add(config.Int(&o.window, "tokens", 2, mostTokens), "window", "", "of --perplexity: tokens that are scored together")
+	add(config.String(&o.compare), "compare", "", "the JSON of an earlier run; each row is compared with its own there")
+	add(config.Float(&o.within, 0, 100), "within", "", "of --compare: fail where something is worse by more than so many percent")
+	add(config.String(&o.model.DownloadDir), "download-dir", "", "where downloads go (default: Hugging Face's cache folder)")
 	f.Var(config.Bool(&o.json), "json", "", "write a JSON object")
-	f.Var(config.String(&o.compare), "compare", "", "the JSON of an earlier run; each row is compared with its own there")
-	f.Var(config.Float(&o.within, 0, 100), "within", "", "of --compare: fail where something is worse by more than so many percent")
 	f.Var(config.String(&o.report), "report", "", "write an HTML page with plots to this file")
-	f.Var(config.String(&o.model.DownloadDir), "download-dir", "", "where downloads go (default: Hugging Face's cache folder)")
+	o.load.AddFlags(f)
 }
 
 func newBench(w world) *cobra.Command {
@@ -78,7 +85,14 @@ id; without it, the model that is built in.
   reasond bench model.gguf -p 512 -n 128 --batch 1,4,16,64 --depth 0,1024
   reasond bench model.gguf --json >before.json
   reasond bench model.gguf --compare before.json --within 5
-  reasond bench model.gguf --perplexity text.txt --dtype float32`,
+  reasond bench model.gguf --perplexity text.txt --dtype float32
+
+With --url it is the load of many clients on a running server: how long they wait
+for the first token, for the first token of the answer behind the reasoning, and
+from token to token. Ctrl-C ends a run with what was measured.
+
+  reasond bench --url http://127.0.0.1:8000 --concurrency 1,4,16,64
+  reasond bench --url http://127.0.0.1:8000 --rate 2 --seconds 60 --slo ttft=500ms,itl=50ms`,
 	}
 	return command(c, w, o.AddFlags, cobra.MaximumNArgs(1), func(ctx context.Context, args []string) error {
 		if err := o.finish(args); err != nil {
@@ -86,6 +100,9 @@ id; without it, the model that is built in.
 		}
 		ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 		defer stop()
+		if o.load.url != "" {
+			return runLoad(ctx, w, &o.load, o.json, o.report)
+		}
 		return runBench(ctx, w, o)
 	})
 }
@@ -94,6 +111,17 @@ id; without it, the model that is built in.
 func (o *benchOptions) finish(args []string) error {
 	if err := o.model.Arguments(args); err != nil {
 		return err
+	}
+	if o.load.url != "" {
+		for _, flag := range o.local {
+			if flag.Changed {
+				return fmt.Errorf("--%s is of a run on a model, --url of one against a server", flag.Name)
+			}
+		}
+		return o.load.finish(o.model.Path)
+	}
+	if flag := o.load.given(); flag != nil {
+		return fmt.Errorf("--%s needs --url", flag.Name)
 	}
 	m := &o.measure
 	m.Prefill, m.Decode = positive(m.Prefill), positive(m.Decode)

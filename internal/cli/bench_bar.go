@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"sync"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -24,7 +25,20 @@ func newCountBar(out io.Writer) *countBar {
 	return b
 }
 
-// Report may change the total; one goroutine calls it.
+// sink is Report of one thing, for several goroutines. Where no total is known, 0,
+// there is no bar.
+func (b *countBar) sink(what string) func(done, total int) {
+	var mu sync.Mutex
+	return func(done, total int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if total > 0 {
+			b.Report(done, total, what)
+		}
+	}
+}
+
+// Report is called by one goroutine.
 func (b *countBar) Report(done, total int, what string) {
 	if b.bars == nil {
 		return

@@ -29,6 +29,7 @@ type Series struct {
 	Name   string
 	X, Y   []float64 // equal numbers; of Bars, X is not read
 	Dashed bool      // what the others are compared with
+	Colour int       // the place, from 1 on, of the series whose colour this one has; 0: its own place
 }
 
 // CDF is a series of the share of values, in percent, that are at most x.

@@ -13,12 +13,18 @@ const (
 	left, right, top, bottom = 64, 16, 40, 52
 	innerWidth, innerHeight  = width - left - right, height - top - bottom
 	legendHeight             = 18
+	letter, aslant           = 7, 44 // a letter's width; what names aslant take below
 )
 
 // colours are told apart by those who see few of them too (Okabe and Ito).
 var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c", "#000000"}
 
-func colour(i int) string { return colours[i%len(colours)] }
+func (s *Series) colour(place int) string {
+	if s.Colour > 0 {
+		place = s.Colour - 1
+	}
+	return colours[place%len(colours)]
+}
 
 // SVG is the chart as an element to put into a page, whose style gives text and
 // grid their colours.
@@ -29,7 +35,7 @@ func (c *Chart) SVG() string {
 		rows = 0
 	}
 	p.scale()
-	p.printf(`<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, width, height+rows*legendHeight, html.EscapeString(c.Title))
+	p.printf(`<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, width, height+p.below+rows*legendHeight, html.EscapeString(c.Title))
 	p.printf(`<text class="title" x="%d" y="18">%s</text>`, left, html.EscapeString(c.Title))
 	p.axes()
 	if c.Kind == Bars {
@@ -48,6 +54,7 @@ type picture struct {
 	b              strings.Builder
 	chart          *Chart
 	xTicks, yTicks []float64
+	below          int // more room below the axis
 }
 
 func (p *picture) printf(format string, args ...any) { fmt.Fprintf(&p.b, format+"\n", args...) }
@@ -66,6 +73,11 @@ func (p *picture) scale() {
 		}
 	}
 	p.yTicks = ticks(high, 5)
+	for _, name := range p.chart.Names {
+		if letter*len(name) > innerWidth/len(p.chart.Names) {
+			p.below = aslant
+		}
+	}
 	switch {
 	case p.chart.Kind == Bars || math.IsInf(least, 0):
 	case p.chart.LogX:
@@ -110,14 +122,14 @@ func (p *picture) curves() {
 			for j := range s.X {
 				fmt.Fprintf(&path, "%.1f,%.1f ", p.x(s.X[j]), p.y(s.Y[j]))
 			}
-			p.printf(`<polyline fill="none" stroke="%s" stroke-width="2"%s points="%s"/>`, colour(i), dashes(s), strings.TrimSpace(path.String()))
+			p.printf(`<polyline fill="none" stroke="%s" stroke-width="2"%s points="%s"/>`, s.colour(i), dashes(s), strings.TrimSpace(path.String()))
 		}
 		if p.chart.Kind == Lines && len(s.X) > 24 {
 			continue
 		}
 		for j := range s.X {
 			p.printf(`<circle fill="%s" cx="%.1f" cy="%.1f" r="3"><title>%s: %s, %s</title></circle>`,
-				colour(i), p.x(s.X[j]), p.y(s.Y[j]), html.EscapeString(s.Name), label(s.X[j]), label(s.Y[j]))
+				s.colour(i), p.x(s.X[j]), p.y(s.Y[j]), html.EscapeString(s.Name), label(s.X[j]), label(s.Y[j]))
 		}
 	}
 }
@@ -130,7 +142,7 @@ func dashes(s Series) string {
 }
 
 // bars stand in groups, one a name. Names that would run into each other are
-// written aslant, which the chart's lower margin has room for.
+// written aslant.
 func (p *picture) bars() {
 	groups := len(p.chart.Names)
 	if groups == 0 {
@@ -148,10 +160,10 @@ func (p *picture) bars() {
 			if s.Dashed {
 				opacity = 0.5
 			}
-			p.printf(`<rect fill="%s" fill-opacity="%g" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s, %s: %s</title></rect>`, colour(i), opacity,
+			p.printf(`<rect fill="%s" fill-opacity="%g" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s, %s: %s</title></rect>`, s.colour(i), opacity,
 				x+0.5, p.y(s.Y[g]), bar-1, max(0, float64(height-bottom)-p.y(s.Y[g])), html.EscapeString(name), html.EscapeString(s.Name), label(s.Y[g]))
 		}
-		if float64(7*len(name)) < group {
+		if p.below == 0 {
 			p.printf(`<text class="tick" text-anchor="middle" x="%.1f" y="%d">%s</text>`, middle, height-bottom+17, html.EscapeString(name))
 		} else {
 			p.printf(`<text class="tick" text-anchor="end" transform="translate(%.1f %d) rotate(-30)">%s</text>`, middle+4, height-bottom+12, html.EscapeString(name))
@@ -162,8 +174,8 @@ func (p *picture) bars() {
 // legend has three names a line below the axes.
 func (p *picture) legend() {
 	for i, s := range p.chart.Lists {
-		x, y := left+i%3*innerWidth/3, height+i/3*legendHeight
-		p.printf(`<line stroke="%s" stroke-width="3"%s x1="%d" x2="%d" y1="%d" y2="%d"/>`, colour(i), dashes(s), x, x+18, y, y)
+		x, y := left+i%3*innerWidth/3, height+p.below+i/3*legendHeight
+		p.printf(`<line stroke="%s" stroke-width="3"%s x1="%d" x2="%d" y1="%d" y2="%d"/>`, s.colour(i), dashes(s), x, x+18, y, y)
 		p.printf(`<text class="tick" x="%d" y="%d">%s</text>`, x+24, y+4, html.EscapeString(s.Name))
 	}
 }

@@ -49,3 +49,37 @@ func (v *integers) Set(s string) error {
 	*v.p, v.given = list, true
 	return nil
 }
+
+type floats struct {
+	p        *[]float64
+	min, max float64
+	name     string
+}
+
+// Floats is some numbers from min to max, with commas between them; what is given
+// replaces the default.
+func Floats(p *[]float64, name string, min, max float64) pflag.Value {
+	return &floats{p, min, max, name}
+}
+
+func (v *floats) Type() string { return v.name + ",…" }
+func (v *floats) String() string {
+	var words []string
+	for _, n := range deref(v.p) {
+		words = append(words, strconv.FormatFloat(n, 'g', -1, 64))
+	}
+	return strings.Join(words, ",")
+}
+
+func (v *floats) Set(s string) error {
+	var list []float64
+	for word := range strings.SplitSeq(s, ",") {
+		n, err := strconv.ParseFloat(strings.TrimSpace(word), 64)
+		if err != nil || !(n >= v.min && n <= v.max) {
+			return fmt.Errorf("%q: must be a number from %g to %g", word, v.min, v.max)
+		}
+		list = append(list, n)
+	}
+	*v.p = list
+	return nil
+}
