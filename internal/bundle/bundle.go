@@ -39,6 +39,9 @@ type Config struct {
 	KVBytes          int64 // of each engine, on each of its devices
 	NoPrefixCache    bool
 
+	DraftTokens     int           // most tokens that are guessed ahead of a choice in a step; 0: none
+	MaxPrefillStall time.Duration // most that others' prompts may delay a token; default: the engine's
+
 	// TensorParallel devices share each layer, and DataParallel engines have the
 	// whole model each, on devices of their own from Device on; 1. On the CPU,
 	// engines and ranks divide the threads.

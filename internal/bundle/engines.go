@@ -79,8 +79,8 @@ func start(cfg Config, src *weights.Model, text *openText) (*started, error) {
 	s := &started{loaded: loaded, info: be.Info(), size: size, eos: eos}
 	s.engine, err = engine.New(engine.Config{
 		Backend: size, Model: cfg.Name, EOS: eos, MaxWaiting: cfg.MaxWaiting,
-		NoPrefixCache: cfg.NoPrefixCache,
-		Reopen:        func() (backend.Backend, error) { return reopen(cfg, size) },
+		NoPrefixCache: cfg.NoPrefixCache, DraftTokens: cfg.DraftTokens, MaxPrefillStall: cfg.MaxPrefillStall,
+		Reopen: func() (backend.Backend, error) { return reopen(cfg, size) },
 	}, be)
 	if err != nil {
 		return nil, errors.Join(err, be.Close())

@@ -38,8 +38,11 @@ func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, 
 		TensorParallel: m.TensorParallel, DataParallel: m.DataParallel,
 		Float32: m.DType == "float32", MaxModelLen: m.MaxModelLen, MaxSeqs: m.MaxSeqs,
 		MaxBatchedTokens: m.MaxBatchedTokens, MaxWaiting: s.maxQueue, Threads: m.Threads,
-		KVBytes: m.KVBytes, NoPrefixCache: !m.PrefixCaching, TemplateKwargs: m.TemplateKwargs,
+		MaxPrefillStall: m.MaxPrefillStall, KVBytes: m.KVBytes, NoPrefixCache: !m.PrefixCaching, TemplateKwargs: m.TemplateKwargs,
 		Parser: m.Parser, NoParser: !m.EnableReasoning || m.Parser == "none", ToolParser: m.ToolParser,
+	}
+	if m.Speculative != "off" {
+		c.DraftTokens = m.DraftTokens
 	}
 	if err := registerParsers(m.ParserFiles); err != nil {
 		return nil, err
@@ -76,6 +79,9 @@ func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, 
 	log.Info("model loaded", "model", b.Name, "architecture", b.Config.Architecture, "context", b.MaxContext,
 		"kv_pages", b.Pages, "backend", b.Backend.Name, "engines", m.DataParallel, "ranks", m.TensorParallel, "seconds", time.Since(began).Seconds())
 	logParser(log, b)
+	if m.Speculative == "ngram" && !b.Backend.Drafts {
+		log.Warn("--speculative ngram has no effect: this device cannot check guesses", "backend", b.Backend.Name)
+	}
 	b.Budgets = pipeline.Budgets{Default: m.ThinkingBudget, Ceiling: m.MaxThinking, BreakLoops: m.BreakLoops}
 	return b, nil
 }

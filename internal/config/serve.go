@@ -61,6 +61,9 @@ type Model struct {
 	Threads          int  // 0: one per physical core
 	MaxSeqs          int
 	MaxBatchedTokens int
+	MaxPrefillStall  time.Duration // most that others' prompts may delay a token; 0: the engine's default
+	Speculative      string        // auto, ngram, off: how tokens are guessed ahead
+	DraftTokens      int           // most of them, a choice and step
 	PrefixCaching    bool
 	KVBytes          int64 // 0: chosen from the free memory
 	GPUMemory        float64
@@ -77,6 +80,7 @@ func DefaultModel() Model {
 		Device: Device{Kind: DeviceAuto},
 		DType:  "auto", EnableReasoning: true,
 		MaxSeqs: 64, MaxBatchedTokens: 512, PrefixCaching: true, GPUMemory: 0.9,
+		Speculative: "auto", DraftTokens: 8,
 		TensorParallel: 1, DataParallel: 1,
 	}
 }
@@ -114,6 +118,8 @@ func (m *Model) AddFlags(f *Flags) {
 	f.Var(Int(&m.Threads, "n", 1, 4096), "threads", "t", "CPU threads (default: the machine's cores)")
 	f.Var(Int(&m.MaxSeqs, "n", 1, 1<<16), "max-num-seqs", "", "choices computed in one step", "max-running-requests", "np", "parallel", "max-batch-size")
 	f.Var(Int(&m.MaxBatchedTokens, "tokens", 1, 1<<20), "max-num-batched-tokens", "b", "tokens computed in one step", "chunked-prefill-size", "batch-size")
+	f.Var(Duration(&m.MaxPrefillStall), "max-prefill-stall", "", "most that others' prompts may delay the next token of an answer; at least 32 rows of them a step (default 100ms)")
+	m.addSpeculation(f)
 	f.Var(Bool(&m.PrefixCaching), "enable-prefix-caching", "", "reuse the KV pages of equal prompt beginnings")
 	f.Hidden(Not(&m.PrefixCaching), "no-enable-prefix-caching", "the opposite of --enable-prefix-caching")
 	f.aliases["disable-radix-cache"] = "no-enable-prefix-caching"

@@ -82,6 +82,14 @@ func TestOtherServersCommandLinesParse(t *testing.T) {
 		{"M --metrics-compat vllm,llama.cpp --metrics_compat sglang --metrics-compat vllm", func(s *Serve) bool {
 			return strings.Join(s.MetricsCompat, " ") == "vllm llamacpp sglang"
 		}},
+		{"M --speculative-algorithm NGRAM --speculative-num-draft-tokens 5 --max-prefill-stall 50ms", func(s *Serve) bool {
+			return s.Model.Speculative == "ngram" && s.Model.DraftTokens == 5 && s.Model.MaxPrefillStall == 50*time.Millisecond
+		}},
+		{"M --draft-max 16 --spec-type none", func(s *Serve) bool { return s.Model.Speculative == "off" && s.Model.DraftTokens == 16 }},
+		{`M --speculative_config {"method":"ngram","num_speculative_tokens":3,"prompt_lookup_max":4}`, func(s *Serve) bool {
+			return s.Model.Speculative == "ngram" && s.Model.DraftTokens == 3
+		}},
+		{"M", func(s *Serve) bool { return s.Model.Speculative == "auto" && s.Model.DraftTokens == 8 }},
 		{`--host ::1 --port 0 --default-chat-template-kwargs {"enable_thinking":false}`, func(s *Serve) bool {
 			_, address := s.Address()
 			return s.Model.Path == "" && address == "[::1]:0" && string(s.Model.TemplateKwargs["enable_thinking"]) == "false"

@@ -55,6 +55,8 @@ func add(sum, s *llm.Stats) {
 	sum.PrefillTokens += s.PrefillTokens
 	sum.OutputTokens += s.OutputTokens
 	sum.Preemptions += s.Preemptions
+	sum.DraftTokens += s.DraftTokens
+	sum.DraftAccepted += s.DraftAccepted
 	sum.PrefixQueries += s.PrefixQueries
 	sum.PrefixHits += s.PrefixHits
 	sum.LastStep = max(sum.LastStep, s.LastStep)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/reasond/reasond/internal/backend"
+	"github.com/reasond/reasond/internal/engine/draft"
 	"github.com/reasond/reasond/internal/engine/sched"
 	"github.com/reasond/reasond/internal/llm"
 )
@@ -33,7 +34,8 @@ type choice struct {
 	seq    *sched.Seq // nil until the loop has added the request
 	params llm.SamplingParams
 	guide  llm.Guide
-	rebind bool // the device's sampling state is out of date
+	source draft.Source // guesses its next tokens; nil: nothing was guessed yet
+	rebind bool         // the device's sampling state is out of date
 	ended  bool
 }
 
@@ -73,8 +75,8 @@ func (c *choice) slot(eos []int32) backend.Slot {
 }
 
 // deliver sends tokens that the sequence has just got to the stream, up to the
-// first that ends the choice, and reports whether one did.
-func (e *Engine) deliver(c *choice, ids []int32, logprobs []llm.Logprobs) bool {
+// first that ends the choice, and reports how many, and whether one did.
+func (e *Engine) deliver(c *choice, ids []int32, logprobs []llm.Logprobs) (n int, ended bool) {
 	before := len(c.seq.Generated()) - len(ids)
 	for i, id := range ids {
 		f, ends := e.ends(c, id, before+i+1)
@@ -86,10 +88,10 @@ func (e *Engine) deliver(c *choice, ids []int32, logprobs []llm.Logprobs) bool {
 		}
 		c.req.stream.push(c.index, ids[:i+1], logprobs)
 		e.finish(c, f)
-		return true
+		return i + 1, true
 	}
 	c.req.stream.push(c.index, ids, logprobs)
-	return false
+	return len(ids), false
 }
 
 // ends says whether id, the n-th generated token, is the choice's last:
@@ -137,7 +139,7 @@ func (e *Engine) guideOn(c *choice, ids []int32) {
 		}
 		e.sched.Extend(c.seq, ids)
 		c.rebind = true
-		if e.deliver(c, ids, forcedLogprobs(c, ids)) {
+		if _, ended := e.deliver(c, ids, forcedLogprobs(c, ids)); ended {
 			return
 		}
 	}
@@ -175,7 +177,7 @@ func (e *Engine) finish(c *choice, f llm.Finish) {
 	if c.ended {
 		return
 	}
-	c.ended = true
+	c.ended, c.source = true, nil
 	if c.seq != nil {
 		e.sched.Finish(c.seq)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/reasond/reasond/internal/backend"
+	"github.com/reasond/reasond/internal/engine/draft"
 )
 
 // Config is an Engine's settings. Zero fields with a default take it.
@@ -31,6 +32,10 @@ type Config struct {
 	StepRows       int // most token rows of a step, MaxSeqs to MaxRows; default Backend.MaxRows
 	PrefillRows    int // most prompt rows of a step; default StepRows
 
+	// DraftTokens is the most tokens that are guessed ahead of a choice in one step,
+	// where the backend can check guesses; 0: none. They change no answer.
+	DraftTokens int
+
 	// Reopen makes a backend anew, program built, of the same model and
 	// configuration, after a step has failed with backend.ErrLost and the lost
 	// one was closed. It may take its time; it is called from one goroutine at a
@@ -44,10 +49,12 @@ type Config struct {
 
 // tweak is what only this package's tests change.
 type tweak struct {
-	pageOrder []int              // order in which fresh pages are handed out
-	poison    int                // over 0: this page, the pool's end, is copied over every page handed out
-	overlap   int                // steps under way at most; 0: 2
-	landed    func(steps uint64) // called by the loop as a step comes back
+	pageOrder []int               // order in which fresh pages are handed out
+	poison    int                 // over 0: this page, the pool's end, is copied over every page handed out
+	overlap   int                 // steps under way at most; 0: 2
+	guesses   func() draft.Source // what guesses for a choice; nil: draft.NewNgrams
+	reckless  bool                // guesses are made whether they pay or not
+	landed    func(steps uint64)  // called by the loop as a step comes back
 }
 
 func (c *Config) setDefaults() {
@@ -81,6 +88,9 @@ func (c *Config) setDefaults() {
 	if c.tweak.overlap == 0 {
 		c.tweak.overlap = 2
 	}
+	if c.tweak.guesses == nil {
+		c.tweak.guesses = func() draft.Source { return draft.NewNgrams() }
+	}
 }
 
 // validate names the first field that is out of range.
@@ -95,6 +105,7 @@ func (c *Config) validate() error {
 		{"MaxChoices", c.MaxChoices, 1, 1 << 16}, {"MaxWaiting", c.MaxWaiting, 1, 1 << 24},
 		{"MaskWorkers", c.MaskWorkers, 1, 1024}, {"MaxPreemptions", c.MaxPreemptions, 1, 1 << 16},
 		{"StepRows", c.StepRows, c.Backend.MaxSeqs, c.Backend.MaxRows}, {"PrefillRows", c.PrefillRows, 1, c.StepRows},
+		{"DraftTokens", c.DraftTokens, 0, MaxDraftTokens},
 	} {
 		if f.value < f.lo || f.value > f.hi {
 			return fmt.Errorf("engine: %s is %d, must be %d to %d", f.name, f.value, f.lo, f.hi)

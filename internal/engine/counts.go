@@ -41,6 +41,7 @@ func (e *Engine) publish() {
 	t.PromptTokens, t.CachedTokens = s.PromptTokens, s.CachedTokens
 	t.PrefillTokens, t.Preemptions = s.PrefillTokens, s.Preemptions
 	t.PrefixQueries, t.PrefixHits = s.PrefixQueries, s.PrefixHits
+	t.DraftTokens, t.DraftAccepted = s.DraftTokens, s.DraftAccepted
 	t.Restarting, t.Restarts = e.restart.down, e.restart.count
 	t.WeightBytes, t.WeightFileBytes = e.info.WeightBytes, e.info.FileBytes
 }

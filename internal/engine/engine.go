@@ -42,12 +42,10 @@ type Engine struct {
 	requests map[*request]struct{}
 	arrived  uint64
 	steps    []*runner.Step // idle ones
-	underway int            // steps handed to the runner
-	guided   int            // of these, those with guided rows
+	flight   []*runner.Step // handed to the runner, oldest first
 	pace     pace
+	drafts   drafts
 	counts   counts
-	one      [1]int32 // a sampled token on its way to its stream
-	logprob  [1]llm.Logprobs
 }
 
 // New starts an engine on a backend whose program was built. From then on the
@@ -60,6 +58,7 @@ func New(cfg Config, be backend.Backend) (*Engine, error) {
 	e := &Engine{cfg: cfg, be: be, info: be.Info(), ended: make(chan struct{}), restart: restart{opened: make(chan opened, 1)},
 		requests: make(map[*request]struct{}), pace: pace{limit: cfg.MaxPrefillStall}}
 	e.inbox.wake = make(chan struct{}, 1)
+	e.drafts = newDrafts(&e.cfg, e.info)
 	e.sched = e.newScheduler()
 	e.steps = newSteps()
 	e.publish()
@@ -74,6 +73,9 @@ func (e *Engine) newScheduler() *sched.Scheduler {
 		MaxPreemptions: e.cfg.MaxPreemptions}
 	if t := e.cfg.tweak.poison; t > 0 {
 		c.Pages, c.Scrub = t, kv.Page(t)
+	}
+	if e.drafts.most > 0 {
+		c.Drafter = &e.drafts
 	}
 	s := sched.New(c)
 	if e.cfg.tweak.pageOrder != nil {

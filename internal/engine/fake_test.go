@@ -51,8 +51,8 @@ func newFake(t testing.TB, cfg backend.Config) *fakeBackend {
 	f.batch = backend.Batch{
 		Token: make([]int32, cfg.MaxRows), Pos: make([]int32, cfg.MaxRows), Seq: make([]int32, cfg.MaxRows),
 		Seqs: make([]backend.Seq, cfg.MaxSeqs), Pages: make([]int32, cfg.MaxSeqs*cfg.MaxContext/backend.PageTokens),
-		Copies: make([]backend.Copy, cfg.Pages), LogitRows: make([]int32, cfg.MaxSeqs), Samples: make([]backend.Sample, cfg.MaxSeqs),
-		Masks: make([]uint32, cfg.MaxSeqs*words), MaskWords: words, Sampled: make([]backend.Sampled, cfg.MaxSeqs),
+		Copies: make([]backend.Copy, cfg.Pages), LogitRows: make([]int32, cfg.LogitRows()), Samples: make([]backend.Sample, cfg.Samples()),
+		Masks: make([]uint32, cfg.Samples()*words), MaskWords: words, Sampled: make([]backend.Sampled, cfg.Samples()),
 	}
 	for i := range f.pages {
 		for k := range f.pages[i] {
@@ -62,7 +62,9 @@ func newFake(t testing.TB, cfg backend.Config) *fakeBackend {
 	return f
 }
 
-func (f *fakeBackend) Info() backend.Info    { return backend.Info{Name: "fake", Vocab: fakeVocab} }
+func (f *fakeBackend) Info() backend.Info {
+	return backend.Info{Name: "fake", Vocab: fakeVocab, Drafts: true}
+}
 func (f *fakeBackend) Batch() *backend.Batch { return &f.batch }
 func (f *fakeBackend) Sync() error           { return nil }
 func (f *fakeBackend) Close() error          { return nil }
@@ -138,11 +140,17 @@ func (f *fakeBackend) Forward() error {
 
 func (f *fakeBackend) Sample() error {
 	b := &f.batch
+	wrong := false
 	for i, s := range b.Samples {
 		slot := &f.slots[s.Slot]
+		if wrong = s.Drafted && (wrong || b.Token[b.LogitRows[s.Logits]] != slot.last); wrong {
+			b.Sampled[i] = backend.Sampled{Token: backend.NotTaken}
+			continue
+		}
 		if f.rowErr != nil {
 			if err := f.rowErr(slot.Slot); err != nil {
 				b.Sampled[i] = backend.Sampled{Err: err}
+				wrong = true
 				continue
 			}
 		}

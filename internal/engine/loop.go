@@ -75,11 +75,10 @@ func newSteps() []*runner.Step {
 
 // drain waits for the steps under way and drops their results.
 func (e *Engine) drain() {
-	for ; e.underway > 0; e.underway-- {
-		s := <-e.done()
-		e.steps = append(e.steps, s)
+	for range e.flight {
+		e.steps = append(e.steps, <-e.done())
 	}
-	e.guided = 0
+	e.flight = e.flight[:0]
 }
 
 // readInbox guards each message by itself: none is lost to another's fault.
@@ -130,14 +129,13 @@ func (e *Engine) enqueue(r *request) {
 }
 
 // startSteps keeps the runner busy: one step runs, the next one waits behind it.
-// With guided rows under way the next plan waits for their results: planned now
-// it would leave them out, and they would run every second step only.
 func (e *Engine) startSteps() {
 	if e.restart.down {
 		e.reopen()
 		return
 	}
-	for e.underway < e.cfg.tweak.overlap && (e.underway == 0 || e.guided == 0) {
+	for len(e.flight) < e.cfg.tweak.overlap && !e.hanging() {
+		e.drafts.begin()
 		p := e.sched.Plan(e.budget())
 		if p == nil {
 			return
@@ -145,12 +143,17 @@ func (e *Engine) startSteps() {
 		s := e.steps[len(e.steps)-1]
 		e.steps = e.steps[:len(e.steps)-1]
 		e.load(s, p)
-		e.underway++
-		if len(s.Guides) > 0 {
-			e.guided++
-		}
+		e.flight = append(e.flight, s)
 		e.runner.Load().Start(s)
 	}
+}
+
+// hanging says that the last step under way has guided rows or guesses in it. The next
+// plan waits for their results: planned now it would leave those sequences out, and
+// they would run in every second step only.
+func (e *Engine) hanging() bool {
+	n := len(e.flight)
+	return n > 0 && (len(e.flight[n-1].Guides) > 0 || e.flight[n-1].Plan.Drafts > 0)
 }
 
 // load fills a step: the plan, the slots it binds anew, and its guides.
@@ -185,10 +188,7 @@ func (e *Engine) load(s *runner.Step, p *sched.Plan) {
 // landed takes a step's results: known tokens go to the scheduler, then to
 // guides and streams.
 func (e *Engine) landed(s *runner.Step) {
-	e.underway--
-	if len(s.Guides) > 0 {
-		e.guided--
-	}
+	e.flight = e.flight[:copy(e.flight, e.flight[1:])]
 	defer func() { e.steps = append(e.steps, s) }()
 	if e.restart.down { // it was behind the step that failed
 		return
@@ -210,6 +210,7 @@ func (e *Engine) landed(s *runner.Step) {
 	}
 	e.restart.delay = 0
 	e.pace.observe(s)
+	e.drafts.observe(s)
 	e.sched.Apply(s.Results)
 	for i := range s.Plan.Items {
 		it := &s.Plan.Items[i]
@@ -248,21 +249,21 @@ func (e *Engine) scored(c *choice, start int, row *runner.Row) bool {
 	return true
 }
 
-// sampled handles what one row gave.
-func (e *Engine) sampled(c *choice, tokens []int32, row *runner.Row) {
+// sampled handles what an item gave: tokens, and perhaps a fault behind them.
+func (e *Engine) sampled(c *choice, ids []int32, row *runner.Row) {
+	if len(ids) > 0 {
+		var logprobs []llm.Logprobs
+		if c.params.Logprobs {
+			logprobs = row.Logprobs
+		}
+		n, ended := e.deliver(c, ids, logprobs)
+		e.counts.tokens += uint64(n)
+		if !ended && c.guide != nil {
+			e.guideOn(c, ids)
+		}
+	}
 	if row.Err != nil {
 		e.fail(c, row.Err)
-		return
-	}
-	e.counts.tokens += uint64(len(tokens))
-	ids := append(e.one[:0], tokens...)
-	var logprobs []llm.Logprobs
-	if c.params.Logprobs {
-		e.logprob[0] = llm.Logprobs{TokenLogprob: llm.TokenLogprob{ID: ids[0], Logprob: row.Logprob}, Top: row.Top}
-		logprobs = e.logprob[:]
-	}
-	if !e.deliver(c, ids, logprobs) && c.guide != nil {
-		e.guideOn(c, ids)
 	}
 }
 

@@ -18,7 +18,7 @@ const (
 // do not hold up the sequences that decode.
 type pace struct {
 	limit  time.Duration // most that prompt rows may add to a step
-	decode float64       // seconds of a step without prompt rows
+	decode float64       // seconds of a step without prompt rows or guesses
 	row    float64       // seconds that one prompt row adds
 }
 
@@ -41,18 +41,13 @@ func (p *pace) prefill(decoding bool) int {
 	return max(minPrefill, int(min(limit/p.row, 1<<20)))
 }
 
-// observe learns from one step. Items of one row count as decoding: so does the
-// last row of a prompt, and it costs the same.
+// observe learns from one step without guesses.
 func (p *pace) observe(s *runner.Step) {
-	decode, prefill := 0, 0
-	for i := range s.Plan.Items {
-		if it := &s.Plan.Items[i]; it.Count == 1 {
-			decode++
-		} else {
-			prefill += it.Count
-		}
+	if s.Plan.Drafts > 0 {
+		return
 	}
 	took := s.Took.Seconds()
+	decode, prefill := rows(s.Plan)
 	switch {
 	case prefill > 0 && prefill < minPrefill: // too few to tell
 	case prefill == 0:
@@ -62,6 +57,19 @@ func (p *pace) observe(s *runner.Step) {
 	case took > p.decode:
 		p.row = blend(p.row, (took-p.decode)/float64(prefill))
 	}
+}
+
+// rows of a step. Items of one row, and guesses behind it, count as decoding: so
+// does the last row of a prompt, and it costs the same.
+func rows(p *sched.Plan) (decode, prefill int) {
+	for i := range p.Items {
+		if it := &p.Items[i]; it.Count-it.Draft == 1 {
+			decode += it.Count
+		} else {
+			prefill += it.Count
+		}
+	}
+	return decode, prefill
 }
 
 // blend is an exponentially weighted mean that starts with its first value.

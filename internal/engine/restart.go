@@ -85,12 +85,12 @@ func lost(err error) error {
 // reopen begins an attempt to open the device anew, if it may begin now.
 func (e *Engine) reopen() {
 	r := &e.restart
-	if !r.due || e.underway > 0 {
+	if !r.due || len(e.flight) > 0 {
 		return
 	}
 	r.due, r.opening = false, true
 	old, be := e.runner.Swap(nil), e.be
-	e.be, e.guided = nil, 0
+	e.be = nil
 	go func() { r.opened <- e.open(old, be) }()
 }
 

@@ -223,6 +223,7 @@ type Stats struct {
 	PrefillTokens, OutputTokens  uint64 // prompt rows computed; tokens sampled
 	Preemptions                  uint64
 	PrefixQueries, PrefixHits    uint64 // tokens looked up in the prefix cache; tokens found
+	DraftTokens, DraftAccepted   uint64 // tokens guessed before they were sampled; guesses that were right
 	LastStep                     int64  // unix nanoseconds when the last step ended
 	Stalled                      bool   // a step has run longer than the stall limit, or a lost device stays away that long
 	Restarting                   bool   // a lost device is being opened anew; requests wait

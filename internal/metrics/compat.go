@@ -34,6 +34,8 @@ var dialects = map[string]*dialect{
 			"reasond_prefix_cache_queries_total":            {"vllm:prefix_cache_queries_total", "vllm:gpu_prefix_cache_queries_total"},
 			"reasond_prefix_cache_hits_total":               {"vllm:prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_total"},
 			"reasond_num_preemptions_total":                 {"vllm:num_preemptions_total"},
+			"reasond_draft_tokens_total":                    {"vllm:spec_decode_num_draft_tokens_total"},
+			"reasond_draft_tokens_accepted_total":           {"vllm:spec_decode_num_accepted_tokens_total"},
 			"reasond_prompt_tokens_total":                   {"vllm:prompt_tokens_total"},
 			"reasond_prompt_tokens_cached_total":            {"vllm:prompt_tokens_cached_total"},
 			"reasond_generation_tokens_total":               {"vllm:generation_tokens_total"},

@@ -20,6 +20,7 @@ func TestTheFiguresOfVLLMAreOurs(t *testing.T) {
 			"vllm:num_requests_running": 3, "vllm:num_requests_waiting": 2,
 			"vllm:kv_cache_usage_perc": .6, "vllm:gpu_cache_usage_perc": .6,
 			"vllm:prefix_cache_queries_total": 9, "vllm:prefix_cache_hits_total": 7, "vllm:num_preemptions_total": 5,
+			"vllm:spec_decode_num_draft_tokens_total": 11, "vllm:spec_decode_num_accepted_tokens_total": 4,
 			"vllm:prompt_tokens_total": 0, "vllm:generation_tokens_total": 0,
 		} {
 			metric := gathered(t, m, name, labels...)

@@ -41,6 +41,8 @@ var engineMetrics = []engineMetric{
 	count("reasond_prefill_tokens_total", "Prompt rows computed.", func(s llm.Stats) uint64 { return s.PrefillTokens }),
 	count("reasond_generation_tokens_total", "Tokens sampled.", func(s llm.Stats) uint64 { return s.OutputTokens }),
 	count("reasond_num_preemptions_total", "Sequences whose pages were taken and that are computed again.", func(s llm.Stats) uint64 { return s.Preemptions }),
+	count("reasond_draft_tokens_total", "Tokens guessed before they were sampled.", func(s llm.Stats) uint64 { return s.DraftTokens }),
+	count("reasond_draft_tokens_accepted_total", "Of these, the ones that were right.", func(s llm.Stats) uint64 { return s.DraftAccepted }),
 	count("reasond_engine_restarts_total", "Devices that were lost and opened anew.", func(s llm.Stats) uint64 { return s.Restarts }),
 	count("reasond_prefix_cache_queries_total", "Tokens looked up in the prefix cache.", func(s llm.Stats) uint64 { return s.PrefixQueries }),
 	count("reasond_prefix_cache_hits_total", "Tokens found in the prefix cache.", func(s llm.Stats) uint64 { return s.PrefixHits }),

@@ -23,7 +23,7 @@ func (r *run) Timeline(c int) llm.Timeline { return r.times[c] }
 
 func newMetrics(t *testing.T, compat ...string) *Metrics {
 	t.Helper()
-	stats := llm.Stats{Running: 3, Waiting: 2, PagesTotal: 10, PagesFree: 4, PageTokens: 16, PrefixQueries: 9, PrefixHits: 7, Preemptions: 5, Restarts: 1}
+	stats := llm.Stats{Running: 3, Waiting: 2, PagesTotal: 10, PagesFree: 4, PageTokens: 16, PrefixQueries: 9, PrefixHits: 7, Preemptions: 5, DraftTokens: 11, DraftAccepted: 4, Restarts: 1}
 	m, err := New("v", func() []Source {
 		return []Source{{"a", func() llm.Stats { return stats }}, {"b", func() llm.Stats { return llm.Stats{Running: 1} }}}
 	}, compat...)

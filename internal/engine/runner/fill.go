@@ -14,9 +14,7 @@ func fill(b *backend.Batch, p *sched.Plan) error {
 	for i := range p.Items {
 		rows += p.Items[i].Count
 		pages += len(p.Items[i].Tables[0])
-		if p.Items[i].Logits > 0 {
-			logits++
-		}
+		logits += p.Items[i].Logits
 		scored += len(p.Items[i].Score)
 	}
 	if rows > cap(b.Token) || pages > cap(b.Pages) || len(p.Items) > cap(b.Seqs) || logits > cap(b.Samples) || logits+scored > cap(b.LogitRows) {
@@ -53,8 +51,9 @@ func fillItem(b *backend.Batch, it *sched.Item, seq int32) {
 	for k := range it.Score {
 		b.LogitRows = append(b.LogitRows, first+int32(k))
 	}
-	if it.Logits > 0 {
-		b.Samples = append(b.Samples, backend.Sample{Slot: int32(it.Slot), Logits: int32(len(b.LogitRows)), Pos: length})
-		b.LogitRows = append(b.LogitRows, first+int32(it.Count)-1)
+	for k := it.Count - it.Logits; k < it.Count; k++ {
+		b.Samples = append(b.Samples, backend.Sample{Slot: int32(it.Slot), Logits: int32(len(b.LogitRows)), Pos: int32(it.Start + k + 1),
+			Drafted: k >= it.Count-it.Draft})
+		b.LogitRows = append(b.LogitRows, first+int32(k))
 	}
 }

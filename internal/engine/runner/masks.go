@@ -41,15 +41,12 @@ func (m *masks) start(b *backend.Batch, s *Step) bool {
 	}
 	k, any := 0, false
 	for i := range s.Plan.Items {
-		if s.Plan.Items[i].Logits == 0 {
-			continue
-		}
-		if s.Guides[i] != nil {
+		if s.Plan.Items[i].Logits > 0 && s.Guides[i] != nil {
 			m.open.Add(1)
 			m.todo <- task{batch: b, step: s, item: i, k: k}
 			any = true
 		}
-		k++
+		k += s.Plan.Items[i].Logits
 	}
 	return any
 }

@@ -36,16 +36,17 @@ type Step struct {
 	Took    time.Duration
 	Err     error // the whole step failed; Results and Rows say nothing
 
-	tokens []int32
-	logits []float32 // a row of them
+	tokens   []int32 // all items', one behind the other
+	logprobs []llm.Logprobs
+	logits   []float32 // a row of them
 }
 
-// Row is what is known of an item's sampled token beside its id.
+// Row is what is known of an item's sampled tokens beside their ids. Logprobs are
+// zeros where the slot does not ask for any.
 type Row struct {
-	Logprob float32
-	Top     []llm.TokenLogprob
-	Prompt  []llm.PromptLogprob // of the item's Score
-	Err     error               // this row failed alone: no token
+	Logprobs []llm.Logprobs      // of each of Result.Tokens; Top may be kept
+	Prompt   []llm.PromptLogprob // of the item's Score
+	Err      error               // the item failed alone: no token behind Result.Tokens
 }
 
 // PanicError is a panic in a step. Its text leaves the stack to the log.
@@ -147,38 +148,50 @@ func (r *Runner) forward(b *backend.Batch, s *Step) error {
 }
 
 func (s *Step) prepare() {
-	n := len(s.Plan.Items)
-	s.Results, s.Rows, s.tokens = grown(s.Results, n), grown(s.Rows, n), grown(s.tokens, n)
+	n, samples := len(s.Plan.Items), 0
+	s.Results, s.Rows = grown(s.Results, n), grown(s.Rows, n)
 	for i := range n {
 		s.Results[i] = sched.Result{Seq: s.Plan.Items[i].Seq}
 		s.Rows[i] = Row{}
+		samples += s.Plan.Items[i].Logits
 	}
+	s.tokens, s.logprobs = grown(s.tokens, samples)[:0], grown(s.logprobs, samples)[:0]
 }
 
 // collect copies what was sampled out of the batch, which the next step reuses.
 func (s *Step) collect(b *backend.Batch) error {
+	if len(b.Sampled) < len(b.Samples) {
+		return fmt.Errorf("runner: %d tokens sampled of %d", len(b.Sampled), len(b.Samples))
+	}
 	k := 0
 	for i := range s.Plan.Items {
-		if s.Plan.Items[i].Logits == 0 {
-			continue
-		}
-		if k >= len(b.Sampled) {
-			return fmt.Errorf("runner: %d tokens sampled of %d", len(b.Sampled), len(b.Samples))
-		}
-		got := &b.Sampled[k]
-		k++
-		if s.Rows[i].Err == nil {
-			s.Rows[i].Err = got.Err
-		}
-		if s.Rows[i].Err != nil {
-			continue
-		}
-		s.tokens[i] = got.Token
-		s.Results[i].Tokens = s.tokens[i : i+1 : i+1]
-		s.Rows[i].Logprob = got.Logprob
-		s.Rows[i].Top = append([]llm.TokenLogprob(nil), got.Top...)
+		n := s.Plan.Items[i].Logits
+		s.collectItem(i, b.Sampled[k:k+n])
+		k += n
 	}
 	return nil
+}
+
+// collectItem takes an item's tokens up to the first that was not taken, or that
+// failed.
+func (s *Step) collectItem(i int, sampled []backend.Sampled) {
+	row, from := &s.Rows[i], len(s.tokens)
+	for k := range sampled {
+		got := &sampled[k]
+		if row.Err == nil {
+			row.Err = got.Err
+		}
+		if row.Err != nil || got.Token == backend.NotTaken {
+			break
+		}
+		s.tokens = append(s.tokens, got.Token)
+		s.logprobs = append(s.logprobs, llm.Logprobs{
+			TokenLogprob: llm.TokenLogprob{ID: got.Token, Logprob: got.Logprob},
+			Top:          append([]llm.TokenLogprob(nil), got.Top...),
+		})
+	}
+	to := len(s.tokens)
+	s.Results[i].Tokens, row.Logprobs = s.tokens[from:to:to], s.logprobs[from:to:to]
 }
 
 func grown[T any](s []T, n int) []T {

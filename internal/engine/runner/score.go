@@ -6,7 +6,7 @@ import (
 )
 
 // score reads the logits of prompts' rows, which lie as fill has put them: an
-// item's scored rows, then the row that is sampled.
+// item's scored rows, then those that are sampled.
 func (r *Runner) score(s *Step) error {
 	if s.Likely == nil {
 		return nil
@@ -27,9 +27,7 @@ func (r *Runner) score(s *Step) error {
 				row.Prompt[k], row.Err = sample.Score(s.logits, id, s.Likely[i])
 			}
 		}
-		if it.Logits > 0 {
-			at++
-		}
+		at += it.Logits
 	}
 	return nil
 }

@@ -59,8 +59,10 @@ func (s *Scheduler) checkSeq(q *Seq) error {
 		return fmt.Errorf("sched: preempted %d times", q.preemptions)
 	case q.pending < 0 || q.pending > len(s.flight):
 		return fmt.Errorf("sched: %d rows sample with %d plans in flight", q.pending, len(s.flight))
-	case q.computed > q.planned || q.planned > len(q.tokens)+q.pending || len(q.tokens) > q.limit:
-		return fmt.Errorf("sched: computed %d, planned %d, tokens %d, pending %d, limit %d", q.computed, q.planned, len(q.tokens), q.pending, q.limit)
+	case q.computed > q.planned || q.planned > len(q.tokens)+q.pending+q.drafted || len(q.tokens)+q.drafted > q.limit:
+		return fmt.Errorf("sched: computed %d, planned %d, tokens %d, pending %d, drafted %d, limit %d", q.computed, q.planned, len(q.tokens), q.pending, q.drafted, q.limit)
+	case q.drafted < 0 || q.drafted > 0 && q.pending == 0:
+		return fmt.Errorf("sched: %d guesses behind %d rows that sample", q.drafted, q.pending)
 	case len(q.table.Pages)*s.cfg.PageTokens < q.planned:
 		return fmt.Errorf("sched: %d pages for %d tokens", len(q.table.Pages), q.planned)
 	case q.state == waiting && (len(q.table.Pages) > 0 || q.slot >= 0 || q.reserved > 0):

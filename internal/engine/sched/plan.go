@@ -16,6 +16,7 @@ type Plan struct {
 	Items   []Item
 	Copies  []Copy // done before the items; none reads or writes what another writes
 	Preempt []*Seq // lost their slots and pages to make room; they come back by themselves
+	Drafts  int    // guesses among the items' rows
 
 	tokens []int32 // Items' Tokens, one behind the other
 	pages  []kv.Page
@@ -30,10 +31,10 @@ type Item struct {
 	Seq          *Seq
 	Slot         int // the sequence's row in the device's persistent buffers
 	Start, Count int
-	Draft        int         // how many of Count are guesses
+	Draft        int         // how many of Count are guesses: the last ones
 	Tokens       []int32     // Count ids; negative: the last token sampled in slot ^id, not yet known here
 	Tables       [][]kv.Page // a page table per KV group, covering Start+Count tokens
-	Logits       int         // rows whose logits are sampled, counted from the end: 0 for a middle chunk
+	Logits       int         // rows whose logits are sampled, counted from the end: 0 for a middle chunk, else 1+Draft
 	Score        []int32     // prompt tokens to be scored: the k-th by the logits of the item's k-th row
 	Guided       bool        // the row is sampled under its guide's mask
 	Fresh        bool        // the slot was given to this sequence in this plan
@@ -46,12 +47,12 @@ type Copy struct{ Src, Dst kv.Page }
 // Result is what a step sampled for the Item at the same index of its Plan.
 type Result struct {
 	Seq    *Seq
-	Tokens []int32 // none for a middle chunk or a failed row
+	Tokens []int32 // none for a middle chunk or a failed row; else one, and one more for each guess that was right
 }
 
 func (p *Plan) reset() {
 	p.Items, p.Copies, p.Preempt = p.Items[:0], p.Copies[:0], p.Preempt[:0]
-	p.forks = false
+	p.forks, p.Drafts = false, 0
 	p.tokens, p.pages, p.tables, p.lives = p.tokens[:0], p.pages[:0], p.tables[:0], p.lives[:0]
 }
 

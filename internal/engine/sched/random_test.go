@@ -29,10 +29,36 @@ type world struct {
 	flight []*Plan // not run yet: devices run them in order
 	known  map[*Seq][]int32
 	scored map[*Group]int // prompt tokens whose rows have landed, without the first
+
+	t       *rapid.T // Draft draws from it
+	guesses [3]int   // run; right; made behind a token in flight
 }
 
-// run executes a plan and returns what each item would sample.
-func (w *world) run(t *rapid.T, p *Plan) (sampled []int32) {
+// Draft guesses right for a while, then wrong, then again what would be right at
+// that place.
+func (w *world) Draft(q *Seq, unknown, rows, most int) []int32 {
+	if most < 1 || rows < 1 || unknown != q.pending-1 {
+		w.t.Fatalf("at most %d guesses behind %d unknown tokens with %d pending, in a step of %d rows", most, unknown, q.pending, rows)
+	}
+	n := rapid.IntRange(0, min(most, 6)).Draw(w.t, "guesses")
+	right := rapid.IntRange(0, n).Draw(w.t, "right")
+	tokens := slices.Clone(w.known[q])
+	for range unknown + n {
+		tokens = append(tokens, oracle(q, tokens))
+	}
+	guesses := tokens[len(tokens)-n:]
+	if right < n {
+		guesses[right]++
+	}
+	if unknown > 0 {
+		w.guesses[2] += n
+	}
+	return guesses
+}
+
+// run executes a plan and returns what each item samples: up to the first wrong
+// guess.
+func (w *world) run(t *rapid.T, p *Plan) (sampled [][]int32) {
 	read, written := map[kv.Page]bool{}, map[kv.Page]bool{}
 	for _, c := range p.Copies {
 		if read[c.Dst] || written[c.Dst] || written[c.Src] {
@@ -54,15 +80,23 @@ func (w *world) run(t *rapid.T, p *Plan) (sampled []int32) {
 		}
 	}
 	for _, it := range p.Items {
-		next := int32(0)
-		for pos := range it.Start + it.Count {
-			next = next*31 + w.pages[it.Tables[0][pos/w.cfg.PageTokens]][pos%w.cfg.PageTokens]
-		}
-		next = (next%1000+1000)%1000 + int32(it.Seq.Choice)*1000
-		if it.Logits > 0 {
+		var tokens []int32
+		first := it.Count - it.Logits
+		for row := first; row < it.Count; row++ {
+			if row > first && it.Tokens[row] != tokens[len(tokens)-1] {
+				break
+			}
+			next := int32(0)
+			for pos := range it.Start + row + 1 {
+				next = next*31 + w.pages[it.Tables[0][pos/w.cfg.PageTokens]][pos%w.cfg.PageTokens]
+			}
+			next = (next%1000+1000)%1000 + int32(it.Seq.Choice)*1000
 			w.last[it.Slot] = next
+			tokens = append(tokens, next)
 		}
-		sampled = append(sampled, next)
+		w.guesses[0] += it.Draft
+		w.guesses[1] += max(len(tokens)-1, 0)
+		sampled = append(sampled, tokens)
 	}
 	return sampled
 }
@@ -84,12 +118,16 @@ func (w *world) apply(t *rapid.T) {
 	for i, it := range p.Items {
 		r := Result{Seq: it.Seq}
 		if it.Logits > 0 {
-			r.Tokens = tokens[i : i+1]
-			if q := it.Seq; !q.Done() {
-				if want := oracle(q, w.known[q]); want != tokens[i] {
-					t.Fatalf("after %v a sequence got %d, want %d", w.known[q], tokens[i], want)
+			r.Tokens = tokens[i]
+			for _, id := range r.Tokens {
+				q := it.Seq
+				if q.Done() {
+					break
 				}
-				w.known[q] = append(w.known[q], tokens[i])
+				if want := oracle(q, w.known[q]); want != id {
+					t.Fatalf("after %v a sequence got %d, want %d", w.known[q], id, want)
+				}
+				w.known[q] = append(w.known[q], id)
 			}
 		}
 		results = append(results, r)
@@ -116,6 +154,7 @@ func (w *world) apply(t *rapid.T) {
 
 func (w *world) plan(t *rapid.T, b Budget) {
 	before := slices.Clone(w.s.running)
+	w.t = t
 	p := w.s.Plan(b)
 	if p == nil {
 		if len(w.flight) == 0 && w.s.Running()+w.s.Waiting() > 0 {
@@ -123,13 +162,17 @@ func (w *world) plan(t *rapid.T, b Budget) {
 		}
 		return
 	}
-	rows, prefill, logits := 0, 0, 0
+	rows, prefill, logits, drafts := 0, 0, 0, 0
 	planned := map[*Seq]bool{}
 	for _, it := range p.Items {
-		if planned[it.Seq] || len(it.Tokens) != it.Count || it.Count < 1 || it.Logits > it.Count {
+		if planned[it.Seq] || len(it.Tokens) != it.Count || it.Count < 1 || it.Logits > it.Count || it.Logits > 0 && it.Logits != 1+it.Draft || !it.Seq.Running() {
 			t.Fatalf("item %+v", it)
 		}
 		planned[it.Seq] = true
+		drafts += it.Draft
+		if it.Draft > 0 && it.Start+it.Count >= it.Seq.limit {
+			t.Fatalf("guesses of %+v reach beyond %d tokens", it, it.Seq.limit)
+		}
 		rows += it.Count
 		logits += it.Logits + len(it.Score)
 		for k, id := range it.Score {
@@ -140,6 +183,9 @@ func (w *world) plan(t *rapid.T, b Budget) {
 		if it.Start+it.Count <= it.Seq.prefillEnd {
 			prefill += it.Count
 		}
+	}
+	if drafts > 0 && prefill > 0 {
+		t.Fatalf("%d guesses beside %d rows of prompts", drafts, prefill)
 	}
 	if rows > b.Tokens || prefill > b.PrefillTokens {
 		t.Fatalf("%d rows, %d of prompts, in the budget %+v", rows, prefill, b)
@@ -174,6 +220,12 @@ func (w *world) pick(t *rapid.T, ok func(*Seq) bool) *Seq {
 // plans overlap, every token is what the sequence alone would have got, the
 // state stays consistent, somebody always advances, and nothing is lost.
 func TestRandomHistories(t *testing.T) {
+	var guesses [3]int
+	defer func() {
+		if !t.Failed() && (guesses[1] < 100 || guesses[0]-guesses[1] < 100 || guesses[2] < 10) {
+			t.Errorf("too few guesses: %v", guesses)
+		}
+	}()
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := Config{PageTokens: 4, MaxPreemptions: rapid.SampledFrom([]int{1, 3}).Draw(t, "preempt"),
 			Pages: rapid.IntRange(6, 40).Draw(t, "pages"), Slots: rapid.IntRange(1, 6).Draw(t, "slots")}
@@ -185,6 +237,10 @@ func TestRandomHistories(t *testing.T) {
 			cfg.Logits = cfg.Slots + rapid.IntRange(0, 3).Draw(t, "logits")
 		}
 		w := &world{s: New(cfg), cfg: cfg, last: map[int]int32{}, known: map[*Seq][]int32{}, scored: map[*Group]int{}}
+		if rapid.Bool().Draw(t, "drafts") {
+			w.cfg.Drafter = w
+			w.s = New(w.cfg)
+		}
 		for range cfg.Pages + 1 {
 			w.pages = append(w.pages, []int32{-7, -77, -777, -7777})
 		}
@@ -278,6 +334,12 @@ func TestRandomHistories(t *testing.T) {
 			if i > 20000 {
 				t.Fatal("it does not come to an end")
 			}
+		}
+		for i := range guesses {
+			guesses[i] += w.guesses[i]
+		}
+		if st := w.s.Stats(); int(st.DraftAccepted) > w.guesses[1] || st.DraftTokens < st.DraftAccepted {
+			t.Fatalf("%d guesses, %d of them right; counted %+v", w.guesses[0], w.guesses[1], st)
 		}
 		w.s.Plan(Budget{Tokens: 200, PrefillTokens: 16})
 		if err := w.s.Check(); err != nil || w.s.pool.Free() != cfg.Pages {

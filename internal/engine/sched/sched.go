@@ -15,7 +15,9 @@
 //     order of priority and arrival, preempting from the end of that order when
 //     pages run out (preempt.go);
 //  2. admits waiting sequences while slots, pages and rows are there (admit.go);
-//  3. shares the prefill rows among the prompts that are not done (prefill.go).
+//  3. shares the prefill rows among the prompts that are not done (prefill.go);
+//  4. where no prompt gets any, lets what is left over go to guesses at the
+//     tokens that follow (draft.go).
 //
 // Because one plan may be unapplied, a sequence's last token may be unknown: its
 // row is planned on a placeholder that the device resolves, and an end that is
@@ -45,6 +47,9 @@ type Config struct {
 	// MaxPreemptions is how often a sequence may lose its pages; admitted again
 	// after that, all the pages it can ever need are set aside for it.
 	MaxPreemptions int
+
+	// Drafter guesses at tokens; nil: nobody does.
+	Drafter Drafter
 
 	// Scrub, when it is over 0, is a page outside the pool that is copied over
 	// every page handed out; tests fill it with poison.
@@ -81,6 +86,7 @@ type Stats struct {
 	DecodeRows                 uint64 // rows planned for sequences past their prompts
 	Preemptions                uint64
 	PrefixQueries, PrefixHits  uint64 // tokens looked up in the prefix cache; tokens found
+	DraftTokens, DraftAccepted uint64 // guesses planned; guesses that were right
 }
 
 // New makes a Scheduler with all pages free.
@@ -147,8 +153,12 @@ func (s *Scheduler) Plan(b Budget) *Plan {
 	p := &s.plans[s.made%len(s.plans)]
 	p.reset()
 	chunk := max(b.PrefillTokens, 1)
-	left := b.Tokens - s.planDecode(p, b.Tokens, chunk)
-	s.planPrefill(p, min(left, chunk))
+	decode := s.planDecode(p, b.Tokens, chunk)
+	alone := len(p.Items)
+	s.planPrefill(p, min(b.Tokens-decode, chunk))
+	if len(p.Items) == alone {
+		s.planDrafts(p, decode, b.Tokens-decode)
+	}
 	if len(p.Items) == 0 {
 		return nil
 	}
@@ -194,10 +204,16 @@ func (s *Scheduler) Apply(results []Result) {
 		}
 		if q.life == p.lives[i] && q.state == running {
 			q.computed = it.Start + it.Count
+			if it.Draft > 0 { // wrong guesses are taken back; nothing was planned behind them
+				q.computed -= it.Draft - accepted(it, results[i])
+				q.planned = q.computed
+			}
 		}
 		if it.Logits > 0 {
 			q.pending--
+			q.drafted -= it.Draft
 			q.tokens = append(q.tokens, results[i].Tokens...)
+			s.stats.DraftAccepted += uint64(accepted(it, results[i]))
 		}
 		if q.life == p.lives[i] && q.state == running {
 			s.pool.Seal(&q.table, &q.chain, q.tokens[:q.computed])

@@ -20,7 +20,8 @@ var update = flag.Bool("update", false, "rewrite the scripts' outputs")
 //	config pages=P page=T slots=S [preempt=N]
 //	add NAME prompt=N max=M [n=N] [from=ID] [prio=P] [scope=S] [guided]
 //	plan [tokens=N] [prefill=N]
-//	apply [NAME.CHOICE=ID ...]   unnamed rows get 1000 + their position
+//	draft NAME.CHOICE ID...      from now on guessed whenever it is asked for
+//	apply [NAME.CHOICE=ID,… ...] unnamed rows get 1000 + their position
 //	fail                         the oldest plan's step did not happen
 //	finish NAME[.CHOICE]
 //	extend NAME.CHOICE ID...
@@ -54,7 +55,7 @@ func TestScripts(t *testing.T) {
 
 func runScript(t *testing.T, data string) string {
 	var out strings.Builder
-	h := &script{t: t, groups: map[string]*Group{}}
+	h := &script{t: t, groups: map[string]*Group{}, drafts: map[string][]int32{}}
 	for _, block := range strings.Split(strings.TrimRight(data, "\n"), "\n\n") {
 		commands, _, _ := strings.Cut(block, "\n----")
 		if out.Len() > 0 {
@@ -87,6 +88,12 @@ type script struct {
 	s      *Scheduler
 	groups map[string]*Group
 	flight []*Plan
+	drafts map[string][]int32
+}
+
+func (h *script) Draft(q *Seq, _, _, most int) []int32 {
+	ids := h.drafts[h.name(q)]
+	return ids[:min(most, len(ids))]
 }
 
 func (h *script) run(line string) string {
@@ -111,7 +118,7 @@ func (h *script) run(line string) string {
 	}
 	switch words[0] {
 	case "config":
-		h.s = New(Config{Pages: num("pages", 8), PageTokens: num("page", 4), Slots: num("slots", 4), MaxPreemptions: num("preempt", 3)})
+		h.s = New(Config{Pages: num("pages", 8), PageTokens: num("page", 4), Slots: num("slots", 4), MaxPreemptions: num("preempt", 3), Drafter: h})
 		return ""
 	case "add":
 		return h.add(rest, num, args["scope"])
@@ -144,10 +151,21 @@ func (h *script) run(line string) string {
 			h.s.Extend(h.seq(rest[0]), []int32{int32(id)})
 		}
 		return ""
+	case "draft":
+		h.drafts[rest[0]] = nil
+		for _, w := range rest[1:] {
+			id, _ := strconv.Atoi(w)
+			h.drafts[rest[0]] = append(h.drafts[rest[0]], int32(id))
+		}
+		return ""
 	case "state":
 		s := h.s.Stats()
-		return h.state() + fmt.Sprintf("prompt %d cached %d prefill %d decode %d preemptions %d\n",
-			s.PromptTokens, s.CachedTokens, s.PrefillTokens, s.DecodeRows, s.Preemptions)
+		drafts := ""
+		if s.DraftTokens > 0 {
+			drafts = fmt.Sprintf(" drafts %d right %d", s.DraftTokens, s.DraftAccepted)
+		}
+		return h.state() + fmt.Sprintf("prompt %d cached %d prefill %d decode %d preemptions %d%s\n",
+			s.PromptTokens, s.CachedTokens, s.PrefillTokens, s.DecodeRows, s.Preemptions, drafts)
 	}
 	h.t.Fatalf("unknown command %q", line)
 	return ""
@@ -182,20 +200,30 @@ func (h *script) apply(args map[string]string) string {
 	for _, it := range p.Items {
 		r := Result{Seq: it.Seq}
 		if it.Logits > 0 {
-			id := 1000 + it.Start + it.Count
-			if v, ok := args[h.name(it.Seq)]; ok {
-				id, _ = strconv.Atoi(v)
+			named := strings.Split(args[h.name(it.Seq)], ",")
+			for row := it.Count - it.Logits; row < it.Count; row++ {
+				id := 1000 + it.Start + row + 1
+				if k := len(r.Tokens); k < len(named) && named[k] != "" {
+					id, _ = strconv.Atoi(named[k])
+				}
+				r.Tokens = append(r.Tokens, int32(id))
+				if row+1 < it.Count && it.Tokens[row+1] != int32(id) {
+					break
+				}
 			}
-			r.Tokens = []int32{int32(id)}
-			dropped := ""
-			if it.Seq.Done() {
-				dropped = " (dropped)"
-			}
-			out += fmt.Sprintf("%s + %d%s\n", h.name(it.Seq), id, dropped)
 		}
 		results = append(results, r)
 	}
 	h.s.Apply(results)
+	for i, r := range results {
+		dropped := ""
+		if r.Seq.Done() {
+			dropped = " (dropped)"
+		}
+		if p.Items[i].Logits > 0 {
+			out += fmt.Sprintf("%s + %s%s\n", h.name(r.Seq), strings.Trim(fmt.Sprint(r.Tokens), "[]"), dropped)
+		}
+	}
 	return out
 }
 
@@ -222,6 +250,9 @@ func (h *script) plan(p *Plan) string {
 		fmt.Fprintf(&out, "%s slot %d rows %d..%d pages %v tokens %s", h.name(it.Seq), it.Slot, it.Start, it.Start+it.Count-1, it.Tables[0], span(it.Tokens))
 		if it.Logits > 0 {
 			out.WriteString(" sample")
+		}
+		if it.Draft > 0 {
+			fmt.Fprintf(&out, " %d guesses", it.Draft)
 		}
 		if it.Guided {
 			out.WriteString(" guided")

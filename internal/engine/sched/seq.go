@@ -33,7 +33,8 @@ const (
 )
 
 // Seq is one sequence. Lengths: tokens ≥ planned ≥ computed, but for tokens
-// sampled and not yet known, which pending counts.
+// sampled and not yet known, which pending counts, and guesses, which drafted
+// counts.
 type Seq struct {
 	Choice int // index in Group.Seqs
 	Owner  any // the caller's; not looked at here
@@ -48,7 +49,8 @@ type Seq struct {
 
 	tokens    []int32 // prompt and what is known of the output
 	promptLen int
-	pending   int // rows in flight that will sample a token
+	pending   int // rows in flight that will sample a token; guesses do not count
+	drafted   int // guesses in flight
 	planned   int // tokens whose KV the plans made so far compute
 	computed  int // tokens whose KV steps that were applied have computed
 
@@ -88,11 +90,11 @@ func (q *Seq) Preemptions() int { return q.preemptions }
 func (q *Seq) Group() *Group { return q.group }
 
 // uncomputed is how many tokens could be planned next. The token that reaches
-// the limit is never computed: nothing follows it. A guided sequence waits for
-// its last result.
+// the limit is never computed: nothing follows it. A guided sequence, and one whose
+// length hangs on guesses, waits for its last result.
 func (q *Seq) uncomputed() int {
 	total := len(q.tokens) + q.pending
-	if total >= q.limit || q.guided && q.pending > 0 {
+	if total >= q.limit || q.drafted > 0 || q.guided && q.pending > 0 {
 		return 0
 	}
 	return total - q.planned

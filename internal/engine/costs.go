@@ -1,0 +1,59 @@
+package engine
+
+const (
+	maxCostRows  = 64   // rows of a step; beyond, one more is taken to cost its share
+	stale        = 1024 // steps after which a time is measured again
+	outlier      = 3    // a step that takes this many times what was expected was disturbed
+	firstRowCost = 0.05 // of a row that was never tried, as a share of a step of one row
+)
+
+// costs are the times that steps without prompts take, by their rows.
+type costs struct {
+	steps   uint64
+	seconds [maxCostRows + 1]float64
+	seen    [maxCostRows + 1]uint64 // the step of the last measurement; 0: none
+}
+
+// observe takes one step's time in.
+func (c *costs) observe(rows int, seconds float64) {
+	c.steps++
+	if rows < 1 || rows > maxCostRows {
+		return
+	}
+	if c.known(rows) {
+		seconds = blend(c.seconds[rows], min(seconds, outlier*c.seconds[rows]))
+	}
+	c.seconds[rows], c.seen[rows] = seconds, c.steps
+}
+
+func (c *costs) known(rows int) bool { return c.seen[rows] > 0 && c.steps-c.seen[rows] < stale }
+
+// of is what a step of so many rows takes. What was not measured, or long ago, is
+// taken to lie between its neighbours, or little over the nearest one with fewer
+// rows: it will be tried then, and measured. The unit is one row's time where
+// nothing is known.
+func (c *costs) of(rows int) float64 {
+	if rows > maxCostRows {
+		return c.of(maxCostRows) * float64(rows) / maxCostRows
+	}
+	if c.known(rows) {
+		return c.seconds[rows]
+	}
+	low, high := rows, rows
+	for low > 0 && !c.known(low) {
+		low--
+	}
+	for high <= maxCostRows && !c.known(high) {
+		high++
+	}
+	switch {
+	case low == 0 && high > maxCostRows:
+		return 1 + firstRowCost*float64(rows-1)
+	case low == 0:
+		return c.seconds[high]
+	case high > maxCostRows:
+		return c.seconds[low] * (1 + firstRowCost*float64(rows-low)/float64(low))
+	}
+	part := float64(rows-low) / float64(high-low)
+	return c.seconds[low] + part*(c.seconds[high]-c.seconds[low])
+}
