@@ -9,6 +9,7 @@ package lark
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/reasond/reasond/api/reasoning"
@@ -137,17 +138,27 @@ func (g *Grammar) text(expr string, markers []string) string {
 	return g.lexeme(expr + " & ~" + g.lexeme(anyText+" "+Any(bad)+" "+anyText))
 }
 
-// Until is text up to a marker, which it ends with, and without the others.
-func (g *Grammar) Until(end string, markers ...string) string {
+// Until is text up to what ends it, which it ends with, and without the markers.
+func (g *Grammar) Until(end []string, markers ...string) string {
 	return g.until(anyText, end, markers)
 }
 
-func (g *Grammar) until(expr, end string, markers []string) string {
-	if _, control := g.w.Control(end); control || end == "" {
-		return strings.TrimSpace(g.text(expr, markers) + " " + g.Marks(end))
+func (g *Grammar) until(expr string, end, markers []string) string {
+	at := slices.IndexFunc(end, func(s string) bool { _, control := g.w.Control(s); return control })
+	if at >= 0 || len(end) == 0 {
+		at = max(at, 0)
+		text := g.text(expr, markers)
+		if before := strings.Join(end[:at], ""); before != "" { // text would take it too
+			text = g.lexeme(text + " " + Quote(before))
+		}
+		return strings.TrimSpace(text + " " + g.Marks(end[at:]...))
 	}
-	if expr != anyText {
-		markers = append([]string{end}, markers...)
+	if len(end) > 1 || expr != anyText {
+		for _, s := range end {
+			if strings.TrimSpace(s) != "" {
+				markers = append(slices.Clone(markers), s)
+			}
+		}
 	}
-	return g.lazy(g.text(expr, markers) + " " + Quote(end))
+	return g.lazy(g.text(expr, markers) + " " + Quote(strings.Join(end, "")))
 }

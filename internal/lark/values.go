@@ -165,7 +165,7 @@ func (v *Values) branch(b Branch, depth int) (string, error) {
 		if v.Quotes == "" {
 			return restricted(b, "string", "minLength", "maxLength", "pattern", "format")
 		}
-		text, err := v.String(b.Schema, v.Quotes)
+		text, err := v.String(b.Schema, []string{v.Quotes})
 		return Marker(v.w, v.Quotes) + " " + text, err
 	case "array":
 		return v.array(b.Schema, depth)
@@ -372,18 +372,14 @@ func (v *Values) members(schema json.RawMessage, depth int, key func(string) (st
 	return first, nil
 }
 
-// String is a string as it is, held to its schema, up to a marker, which it ends
-// with. The markers are none of it.
-func (g *Grammar) String(schema json.RawMessage, end string, markers ...string) (string, error) {
-	expr, err := textOf(schema)
-	if err != nil {
-		return "", err
-	}
-	return g.until(expr, end, markers), nil
+// String is a string as it is, held to its schema, up to what ends it, which it
+// ends with. The markers are none of it.
+func (g *Grammar) String(schema json.RawMessage, end []string, markers ...string) (string, error) {
+	return g.Except(schema, nil, end, markers...)
 }
 
 // Except is String without the texts that expressions describe.
-func (g *Grammar) Except(schema json.RawMessage, bad []string, end string, markers ...string) (string, error) {
+func (g *Grammar) Except(schema json.RawMessage, bad, end []string, markers ...string) (string, error) {
 	expr, err := textOf(schema)
 	if err != nil {
 		return "", err

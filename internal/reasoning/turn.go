@@ -62,7 +62,7 @@ func (t *turn) grammar(functions []reasoning.Function, w reasoning.Writing) (str
 	if t.mayNext && next != "" {
 		next = "(" + next + ")?"
 	}
-	thought := g.Rule(join(g.Marks(t.thought.open...), g.Until(t.thought.close[0], markers...), g.Marks(t.thought.close[1:]...), next))
+	thought := g.Rule(join(g.Marks(t.thought.open...), g.Until(t.thought.close, markers...), next))
 	before := []string{thought}
 	last := []string{calls}
 	for _, s := range t.says {
@@ -74,8 +74,8 @@ func (t *turn) grammar(functions []reasoning.Function, w reasoning.Writing) (str
 			continue
 		}
 		if closed := g.Marks(s.close...); closed != "" {
-			before = append(before, g.Rule(join(g.Marks(s.open...), g.Until(s.close[0], markers...), g.Marks(s.close[1:]...), next)))
-			last = append(last, join(g.Marks(s.open...), g.Until(s.close[0], markers...), g.Marks(s.close[1:]...)))
+			before = append(before, g.Rule(join(g.Marks(s.open...), g.Until(s.close, markers...), next)))
+			last = append(last, join(g.Marks(s.open...), g.Until(s.close, markers...)))
 		}
 		last = append(last, join(g.Marks(s.open...), g.Text(markers...)))
 	}
@@ -248,8 +248,7 @@ func (e *elements) value(g *lark.Grammar, b lark.Branch, f reasoning.Function) (
 		}
 		return join(lark.Any(all), end), nil
 	case b.Type == "string":
-		text, err := g.Except(b.Schema, e.misread(), e.close[0], e.avoid...)
-		text = join(text, g.Marks(e.close[1:]...))
+		text, err := g.Except(b.Schema, e.misread(), e.close, e.avoid...)
 		if err != nil || e.typed {
 			return text, err
 		}

@@ -275,10 +275,6 @@ func (k *markup) parameter(name string, p lark.Property, f Function, w writing) 
 		value, err := lark.JSON(p.Schema, f.Parameters, lark.Spaced)
 		return fmt.Sprintf("%s: %s %s %s\n", name, prefix, value, g.Marks(line, k.close, "\n")), err
 	}
-	end := line + k.close
-	if _, control := w.Control(k.close); control {
-		end = k.close // text before it takes the line's end too
-	}
 	values, free, err := stringsOf(p.Schema, f.Parameters)
 	if err != nil {
 		return "", err
@@ -289,7 +285,7 @@ func (k *markup) parameter(name string, p lark.Property, f Function, w writing) 
 	}
 	for _, schema := range free {
 		// What the parser would take for the value's end is none of it.
-		text, err := g.String(schema, end, k.close, k.param, k.end)
+		text, err := g.String(schema, []string{line, k.close}, k.close, k.param, k.end)
 		if err != nil {
 			return "", err
 		}

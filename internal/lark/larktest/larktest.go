@@ -30,7 +30,7 @@ const Tools = `[
 	{"type":"function","function":{"name":"now"}},
 	{"type":"function","function":{"name":"say","parameters":{"type":"object","properties":{
 		"code":{"type":"string","pattern":"^[a-z]{2,4}-[0-9]$"},"short":{"type":"string","minLength":1,"maxLength":5},
-		"line":{"type":"string","maxLength":12},"note":{"type":["string","null"],"maxLength":8}},"required":["code","short"]}}},
+		"pad":{"type":"string","pattern":"^( a|bb|\nc)$"},"line":{"type":"string","maxLength":12},"note":{"type":["string","null"],"maxLength":8}},"required":["code","short"]}}},
 	{"type":"function","function":{"name":"put_all","parameters":{"type":"object","properties":{
 		"tags":{"type":"array","items":{"type":"string","maxLength":4},"minItems":1,"maxItems":3},
 		"at":{"$ref":"#/$defs/point"},"size":{"anyOf":[{"type":"number"},{"enum":["big","small",7]}]},
