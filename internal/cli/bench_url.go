@@ -169,18 +169,20 @@ func runLoad(ctx context.Context, w world, o *loadOptions, asJSON bool, report s
 		return err
 	}
 	result := &load.Result{Schema: load.Schema, Version: Version(), Date: time.Now().UTC(), URL: o.url, Model: o.cfg.Model}
-	bar := newCountBar(w.err)
+	bar, first := newCountBar(w.err), 0
 	for _, cfg := range o.levels() {
 		if ctx.Err() != nil {
 			break
 		}
 		cfg.Progress = bar.sink(fmt.Sprintf("level %d", len(result.Levels)+1))
+		cfg.First = first
 		out, err := load.Run(ctx, cfg)
 		if err != nil {
 			bar.Close()
 			return err
 		}
 		result.Add(&cfg, out)
+		first += len(out.Requests) + out.Interrupted
 	}
 	bar.Close()
 	if report != "" {

@@ -25,6 +25,7 @@ type Config struct {
 	Timeout     time.Duration // of a request; 0: none
 
 	Prompts   *Prompts
+	First     int // the number of the first request's prompt: runs on one server should share none
 	MaxTokens int
 	IgnoreEOS bool // ask for all of MaxTokens: ignore_eos and min_tokens
 	Stream    bool

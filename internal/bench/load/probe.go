@@ -57,11 +57,12 @@ func Open(ctx context.Context, cfg *Config, keepAlive bool) error {
 // Probe makes one short request, which warms the server up and finds out early what
 // would go wrong in all of them.
 func Probe(ctx context.Context, cfg Config) error {
-	_, err := cfg.probe(ctx, cfg.Prompts.At(0))
+	_, err := cfg.probe(ctx, cfg.Prompts.At(probeNumber))
 	return err
 }
 
-const probeTokens = 4
+// A probe's prompt has a number that no run comes to.
+const probeTokens, probeNumber = 4, 1 << 30
 
 func (c Config) probe(ctx context.Context, p Prompt) (*Request, error) {
 	endpoint, err := c.answers()
@@ -87,7 +88,7 @@ func WordsFor(ctx context.Context, cfg Config, tokens []int) ([]int, error) {
 	var counted [2]int
 	for i, n := range []int{few, many} {
 		p := Prompts{Words: []int{n}, Nonce: cfg.Prompts.Nonce}
-		r, err := cfg.probe(ctx, p.At(0))
+		r, err := cfg.probe(ctx, p.At(probeNumber+i))
 		if err != nil {
 			return nil, err
 		}

@@ -31,7 +31,7 @@ func Run(ctx context.Context, cfg Config) (*Outcome, error) {
 	// time that belongs to nobody.
 	s := &session{cfg: &cfg, endpoint: endpoint}
 	for i := range cfg.Requests {
-		s.bodies = append(s.bodies, cfg.body(cfg.Prompts.At(i), cfg.MaxTokens))
+		s.bodies = append(s.bodies, cfg.body(cfg.Prompts.At(cfg.First+i), cfg.MaxTokens))
 	}
 	if cfg.Client == nil {
 		cfg.Client = newClient(true)
@@ -158,7 +158,7 @@ func (s *session) one(ctx context.Context, i int) {
 	if i < len(s.bodies) {
 		body = s.bodies[i]
 	} else {
-		body = s.cfg.body(s.cfg.Prompts.At(i), s.cfg.MaxTokens)
+		body = s.cfg.body(s.cfg.Prompts.At(s.cfg.First+i), s.cfg.MaxTokens)
 	}
 	r := s.cfg.ask(ctx, s.endpoint, s.begin, body)
 	s.mu.Lock()

@@ -38,7 +38,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var
 h1 { font-size: 1.5rem; margin-bottom: .3rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 p { color: var(--soft); margin: .2rem 0; max-width: 60rem; }
 table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .2rem .8rem; border-bottom: 1px solid var(--rule); } th:first-child, td:first-child { text-align: left; padding-left: 0; }
+th, td { text-align: right; padding: .2rem .8rem; border-bottom: 1px solid var(--rule); } th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: nowrap; }
 th { font-weight: 600; color: var(--soft); }
 .scroll { overflow-x: auto; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); gap: 1rem 2rem; max-width: 84rem; }
