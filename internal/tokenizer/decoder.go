@@ -50,6 +50,22 @@ func (d *Decoder) Append(dst []byte, ends []int, ids ...int32) ([]byte, []int) {
 	return dst, ends
 }
 
+// Next is Append for one id. Of a token that is whole text, as nearly all are,
+// the text is the table's: it does not allocate.
+func (d *Decoder) Next(id int32) (text string, end int) {
+	if d.held == 0 && d.strip == 0 && d.vocab.isText(id) {
+		if !d.dropControl || !d.vocab.IsControl(id) {
+			text = d.vocab.text(id)
+			d.text += len(text)
+		}
+		return text, d.text
+	}
+	var buf [64]byte
+	var ends [1]int
+	bytes, _ := d.Append(buf[:0], ends[:0], id)
+	return string(bytes), ends[0]
+}
+
 // Close appends what is held back: the beginning of a character that never
 // came, so U+FFFD.
 func (d *Decoder) Close(dst []byte) []byte {

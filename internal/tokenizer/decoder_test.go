@@ -97,6 +97,18 @@ func decoderLaws(t interface {
 	want = d.Close(want)
 
 	d.Reset()
+	var single []byte
+	for i, id := range ids {
+		text, end := d.Next(id)
+		if single = append(single, text...); end != wantEnds[i] {
+			t.Fatalf("%v: token %d ends at %d alone, at %d with others", ids, i, end, wantEnds[i])
+		}
+	}
+	if single = d.Close(single); string(single) != string(want) {
+		t.Fatalf("%v: one by one %q, at once %q", ids, single, want)
+	}
+
+	d.Reset()
 	var got []byte
 	var ends []int
 	for left := ids; len(left) > 0; {
@@ -260,6 +272,10 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 		text, ends = d.Append(text[:0], ends[:0], ids...)
 	}); n != 0 {
 		t.Errorf("an Append allocates %v times", n)
+	}
+	d.Reset()
+	if n := testing.AllocsPerRun(100, func() { d.Next('a') }); n != 0 {
+		t.Errorf("Next allocates %v times for a token of whole text", n)
 	}
 }
 

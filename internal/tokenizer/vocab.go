@@ -11,6 +11,7 @@ import (
 type Vocab struct {
 	rule  rule
 	data  []byte   // all tokens' bytes, by id
+	whole string   // the same, of which text is a part
 	end   []uint32 // where id's bytes end; they start where id-1's end
 	flags []flag
 	ids   map[string]int32 // token strings as the file has them
@@ -109,6 +110,7 @@ func (v *Vocab) fill(names []string) {
 			v.flags[id] |= text
 		}
 	}
+	v.whole = string(v.data)
 }
 
 // Size is one more than the largest id. A model's own vocabulary may be larger
@@ -126,6 +128,18 @@ func (v *Vocab) Bytes(id int32) []byte {
 		from = v.end[id-1]
 	}
 	return v.data[from:to:to]
+}
+
+// text is Bytes as a string.
+func (v *Vocab) text(id int32) string {
+	if uint32(id) >= uint32(len(v.end)) {
+		return ""
+	}
+	from := uint32(0)
+	if id > 0 {
+		from = v.end[id-1]
+	}
+	return v.whole[from:v.end[id]]
 }
 
 // Longest is the length of the longest token in bytes.
