@@ -23,6 +23,7 @@ type Generation struct {
 	start   time.Time
 	began   bool // some text has come
 	choices []choice
+	gaps    map[string]prometheus.Observer // of the phases that have come
 }
 
 // choice is what was observed of one.
@@ -61,8 +62,7 @@ func (g *Generation) span(h *prometheus.HistogramVec, from, to time.Time) {
 }
 
 // Events notes what has just come.
-func (g *Generation) Events(events []llm.Event) {
-	now := time.Now()
+func (g *Generation) Events(events []llm.Event, now time.Time) {
 	for i := range events {
 		e := &events[i]
 		times := g.run.Timeline(e.Choice)
@@ -111,7 +111,14 @@ func (g *Generation) delivered(c *choice, times llm.Timeline, tokens int, now ti
 		if times.Answer.IsZero() && !times.Thought.IsZero() {
 			phase = phaseReasoning
 		}
-		gap := g.m.gap.WithLabelValues(g.model, phase)
+		gap := g.gaps[phase]
+		if gap == nil {
+			gap = g.m.gap.WithLabelValues(g.model, phase)
+			if g.gaps == nil {
+				g.gaps = map[string]prometheus.Observer{}
+			}
+			g.gaps[phase] = gap
+		}
 		each := now.Sub(c.last).Seconds() / float64(n)
 		for range n {
 			gap.Observe(each)

@@ -85,7 +85,7 @@ func think(m *Metrics) {
 	}
 	event := func(choice, tokens int, kind llm.EventKind) {
 		r.tokens[choice] = tokens
-		g.Events([]llm.Event{{Choice: choice, Kind: kind, Text: "x"}})
+		g.Events([]llm.Event{{Choice: choice, Kind: kind, Text: "x"}}, time.Now())
 	}
 	now := until(3)
 	r.times[0] = llm.Timeline{Thought: now, ThoughtEnd: now}
@@ -101,7 +101,7 @@ func think(m *Metrics) {
 	g.Events([]llm.Event{
 		{Choice: 0, Kind: llm.EventFinish, ThoughtStop: "budget", Finish: &llm.Finish{Reason: llm.FinishToolCalls, Times: times}, Usage: &llm.Usage{Completion: 8, Reasoning: 5}},
 		{Choice: 1, Kind: llm.EventFinish, Finish: &llm.Finish{Reason: llm.FinishStop}, Usage: &llm.Usage{Completion: 2}},
-	})
+	}, time.Now())
 	g.End(llm.Usage{Prompt: 20, Completion: 10, Reasoning: 5})
 }
 
@@ -175,7 +175,7 @@ func TestAnEngineWithoutTimesObservesNone(t *testing.T) {
 	m := newMetrics(t)
 	g := m.Arrived("a")
 	g.Started(&run{[]int{2}, make([]llm.Timeline, 1)}, 1)
-	g.Events([]llm.Event{{Kind: llm.EventFinish, Finish: &llm.Finish{Reason: llm.FinishStop}, Usage: &llm.Usage{Completion: 2}}})
+	g.Events([]llm.Event{{Kind: llm.EventFinish, Finish: &llm.Finish{Reason: llm.FinishStop}, Usage: &llm.Usage{Completion: 2}}}, time.Now())
 	for _, name := range []string{"queue_time", "prefill_time", "decode_time", "inference_time", "time_per_output_token"} {
 		if n, _ := histogram(t, m, "reasond_request_"+name+"_seconds", "model=a"); n != 0 {
 			t.Errorf("%s was observed", name)

@@ -20,7 +20,6 @@ type choice struct {
 	tools  *toolReader        // nil: content has no calls
 	stops  *tokenizer.Matcher // nil: no stop strings
 
-	text     []byte // what the last Append decoded
 	raw      []byte // raw text from rawStart on: not yet covered by a segment
 	rawStart int
 	end      int       // where the last token ends
@@ -30,6 +29,7 @@ type choice struct {
 	ids      []int32   // tokens that no event carries yet, if asked for
 	control  []textRun // control tokens that no segment has covered yet
 	segments []reasoning.Segment
+	parts    []textPart // of the segment at hand
 
 	thought   []byte // reasoning kept for one event (StreamReasoning false)
 	pending   []llm.Event
@@ -71,7 +71,7 @@ func (m *Model) newChoice(i int, req *Request, start reasoning.Start) *choice {
 
 // accept takes a delta's tokens one by one, so that what comes after a stop
 // string is neither sent nor counted. It reports a stop string when it matches.
-func (c *choice) accept(d llm.Delta) (match string, stopped bool) {
+func (c *choice) accept(d *llm.Delta) (match string, stopped bool) {
 	if c.match != nil || c.finished {
 		return "", false
 	}
@@ -99,7 +99,7 @@ func (c *choice) accept(d llm.Delta) (match string, stopped bool) {
 }
 
 // upstream takes text that another server has made, and perhaps split already.
-func (c *choice) upstream(d llm.Delta) {
+func (c *choice) upstream(d *llm.Delta) {
 	switch d.Channel {
 	case llm.ChannelRaw:
 		c.upstreamLogprobs(d)
@@ -128,15 +128,15 @@ func (c *choice) upstream(d llm.Delta) {
 }
 
 func (c *choice) token(id int32, p *llm.Logprobs) {
-	c.text, c.tokens = c.dec.Append(c.text[:0], c.tokens, id)
-	end := c.tokens[len(c.tokens)-1]
+	text, end := c.dec.Next(id)
+	c.tokens = append(c.tokens, end)
 	c.probed(c.end, end, p)
 	c.end = end
 	if c.vocab.IsControl(id) {
 		c.control = append(c.control, textRun{end - len(c.vocab.Bytes(id)), end})
 	}
-	if len(c.text) > 0 {
-		c.feed(string(c.text))
+	if text != "" {
+		c.feed(text)
 	}
 }
 
@@ -161,18 +161,16 @@ func (c *choice) segment(s reasoning.Segment) {
 	}
 	if c.raws() {
 		c.bare(c.part(s.Start))
-	} else {
-		c.take(s.Start)
 	}
-	text := c.take(s.End)
+	c.skip(s.End)
 	c.count(s)
 	c.answers = c.answers || s.Kind != reasoning.Reasoning
 	if s.Kind == reasoning.Content {
 		c.endCall()
 		if c.tools != nil {
-			c.toolContent(s, text)
+			c.toolContent(s, s.Text)
 		} else {
-			c.contentSegment(s, text)
+			c.contentSegment(s, s.Text)
 		}
 		return
 	}
@@ -181,20 +179,20 @@ func (c *choice) segment(s reasoning.Segment) {
 		return
 	}
 	tool := s.Kind == reasoning.ToolName || s.Kind == reasoning.ToolArguments
-	parts := []textPart{{s.Start, text}}
+	c.parts = append(c.parts[:0], textPart{s.Start, s.Text})
 	if !c.req.KeepSpecial && (!tool || c.calls.json == nil) { // arguments may be written in control tokens
-		parts = c.dropControl(s, text)
+		c.dropControl(s, s.Text)
 	}
 	switch {
 	case tool && c.raws():
-		for _, p := range parts {
+		for _, p := range c.parts {
 			c.bare(p)
 		}
 	case tool:
-		c.call(s, joined(parts))
+		c.call(s, joined(c.parts))
 	default:
 		c.endCall()
-		for _, p := range parts {
+		for _, p := range c.parts {
 			c.thoughts.show(p.at, p.text)
 			if c.raws() {
 				c.said.show(p.at, p.text)
@@ -208,11 +206,11 @@ func (c *choice) segment(s reasoning.Segment) {
 
 // showContent shows the content of a segment.
 func (c *choice) showContent(s reasoning.Segment, text string) {
-	parts := []textPart{{s.Start, text}}
+	c.parts = append(c.parts[:0], textPart{s.Start, text})
 	if !c.req.KeepSpecial {
-		parts = c.dropControl(s, text)
+		c.dropControl(s, text)
 	}
-	for _, p := range parts {
+	for _, p := range c.parts {
 		c.said.show(p.at, p.text)
 		c.content(p.text)
 	}
@@ -243,13 +241,10 @@ func (c *choice) reasoning(text string) {
 	}
 }
 
-// take removes raw text up to an offset.
-func (c *choice) take(end int) string {
-	n := end - c.rawStart
-	text := string(c.raw[:n])
-	c.raw = append(c.raw[:0], c.raw[n:]...)
+// skip removes raw text up to an offset.
+func (c *choice) skip(end int) {
+	c.raw = append(c.raw[:0], c.raw[end-c.rawStart:]...)
 	c.rawStart = end
-	return text
 }
 
 // count attributes tokens: a token belongs to the segment that holds its last
@@ -274,10 +269,11 @@ type textPart struct {
 	text string
 }
 
-// part is what take takes.
+// part is the raw text that skip removes.
 func (c *choice) part(end int) textPart {
-	at := c.rawStart
-	return textPart{at, c.take(end)}
+	p := textPart{c.rawStart, string(c.raw[:end-c.rawStart])}
+	c.skip(end)
+	return p
 }
 
 func joined(parts []textPart) string {
@@ -288,16 +284,21 @@ func joined(parts []textPart) string {
 	return b.String()
 }
 
-// dropControl cuts left-over control tokens out of a segment's text.
-func (c *choice) dropControl(s reasoning.Segment, text string) (parts []textPart) {
+// dropControl cuts left-over control tokens out of a segment's text, which is the
+// one part so far.
+func (c *choice) dropControl(s reasoning.Segment, text string) {
+	if len(c.control) == 0 {
+		return
+	}
 	n, at := 0, s.Start
+	c.parts = c.parts[:0]
 	for _, run := range c.control {
 		if run.start >= s.End {
 			break
 		}
 		from, to := max(run.start, s.Start), min(run.end, s.End)
 		if from < to {
-			parts = append(parts, textPart{at, text[at-s.Start : from-s.Start]})
+			c.parts = append(c.parts, textPart{at, text[at-s.Start : from-s.Start]})
 			at = to
 		}
 		if run.end > s.End {
@@ -306,7 +307,7 @@ func (c *choice) dropControl(s reasoning.Segment, text string) (parts []textPart
 		n++
 	}
 	c.control = append(c.control[:0], c.control[n:]...)
-	return append(parts, textPart{at, text[at-s.Start:]})
+	c.parts = append(c.parts, textPart{at, text[at-s.Start:]})
 }
 
 // content passes text through the stop strings. The thought, if it was kept

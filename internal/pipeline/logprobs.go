@@ -161,7 +161,7 @@ func (c *choice) probesThought() bool {
 }
 
 // upstreamLogprobs places the tokens of raw text one behind the other.
-func (c *choice) upstreamLogprobs(d llm.Delta) {
+func (c *choice) upstreamLogprobs(d *llm.Delta) {
 	end := c.rawStart + len(c.raw)
 	last := end + len(d.Text)
 	for i := range d.Logprobs {
@@ -172,7 +172,7 @@ func (c *choice) upstreamLogprobs(d llm.Delta) {
 }
 
 // placed lists the tokens of text that an upstream has split from the rest.
-func (c *choice) placed(s *shown, d llm.Delta) {
+func (c *choice) placed(s *shown, d *llm.Delta) {
 	var named []llm.TextLogprob
 	for _, p := range d.Logprobs {
 		named = append(named, vocabulary{c.vocab}.textLogprob(p))

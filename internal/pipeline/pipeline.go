@@ -95,8 +95,8 @@ func (r *Run) Next(ctx context.Context) ([]llm.Event, error) {
 			return nil, err
 		}
 		r.now = time.Now()
-		for _, d := range deltas {
-			r.apply(d)
+		for i := range deltas {
+			r.apply(&deltas[i])
 		}
 	}
 	return r.events, nil
@@ -120,7 +120,7 @@ func (r *Run) Close() {
 }
 
 // apply turns one delta into events.
-func (r *Run) apply(d llm.Delta) {
+func (r *Run) apply(d *llm.Delta) {
 	c := r.choices[d.Choice]
 	if d.Prompt != nil {
 		r.preface.scores = d.Prompt

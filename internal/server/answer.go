@@ -17,6 +17,7 @@ type chat struct {
 	n        int // choices
 	each     int // of these, to one prompt
 	shape    shape
+	messages []message // of the event at hand
 	streamed bool
 	counted  bool // include_usage
 	field    Field
@@ -41,7 +42,7 @@ func (c *chat) end() {
 }
 
 // finished takes a choice's end into account.
-func (c *chat) finished(e llm.Event) error {
+func (c *chat) finished(e *llm.Event) error {
 	if u := e.Usage; u != nil {
 		// Choices share a prompt; the first of them says how much of it was cached.
 		if c.usage.Prompt = c.run.PromptTokens(); e.Choice%c.each == 0 {
@@ -118,7 +119,8 @@ func (c *chat) replies() ([]reply, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range events {
+		for i := range events {
+			e := &events[i]
 			if err := c.fold(&replies[e.Choice], e); err != nil {
 				return nil, err
 			}
@@ -126,7 +128,7 @@ func (c *chat) replies() ([]reply, error) {
 	}
 }
 
-func (c *chat) fold(r *reply, e llm.Event) error {
+func (c *chat) fold(r *reply, e *llm.Event) error {
 	r.logprobs, r.thoughtLogprobs = append(r.logprobs, e.Logprobs...), append(r.thoughtLogprobs, e.ThoughtLogprobs...)
 	r.ids = append(r.ids, e.IDs...)
 	switch e.Kind {

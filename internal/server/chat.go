@@ -93,7 +93,7 @@ func (s *Server) beginAll(ctx context.Context, x *exchange, id string, m *pipeli
 		feed: feed{ctx: ctx, run: run, observed: observed, model: m, keepAlive: s.cfg.KeepAlive, last: time.Now()},
 		id:   id, model: m.Name, created: time.Now().Unix(),
 	}
-	c.shape = chatShape{id: id, model: m.Name, created: c.created, field: c.field, counted: c.counted}
+	c.shape = &chatShape{id: id, model: m.Name, created: c.created, field: c.field, counted: c.counted}
 	c.forget = s.live.add(id, x.tenant, run)
 	return c, nil
 }

@@ -45,7 +45,7 @@ func (s *Server) startCompletion(ctx context.Context, w http.ResponseWriter, r *
 	if err != nil {
 		return nil, err
 	}
-	c.shape = textShape{id: c.id, model: c.model, created: c.created, counted: c.counted, places: make([]textPlace, c.n)}
+	c.shape = &textShape{id: c.id, model: c.model, created: c.created, counted: c.counted, places: make([]textPlace, c.n), frames: make([]*frame, c.n)}
 	return &completion{c}, nil
 }
 
@@ -106,23 +106,27 @@ type textShape struct {
 	created   int64
 	counted   bool        // include_usage
 	places    []textPlace // of each choice
+	frames    []*frame    // of each choice's text
 }
 
-func (s textShape) begin(int) []message { return nil }
+func (s *textShape) begin(int) []message { return nil }
 
-func (s textShape) end(u llm.Usage) []message {
+func (s *textShape) end(u llm.Usage) []message {
 	if !s.counted {
 		return nameless(eventDone)
 	}
 	usage := wireUsage(u)
-	return nameless(s.frame(&usage, []openai.TextChoice{}), eventDone)
+	return nameless(s.chunk(&usage, []openai.TextChoice{}), eventDone)
 }
 
-func (s textShape) frame(usage *openai.Usage, choices []openai.TextChoice) openai.Completion {
+func (s *textShape) chunk(usage *openai.Usage, choices []openai.TextChoice) openai.Completion {
 	return openai.Completion{ID: s.id, Object: textObject, Created: s.created, Model: s.model, Choices: choices, Usage: usage}
 }
 
-func (s textShape) event(e llm.Event) []message {
+func (s *textShape) event(dst []message, e *llm.Event) []message {
+	if onlyText(e) {
+		return append(dst, message{frame: s.frame(e.Choice), text: e.Text})
+	}
 	choice := openai.TextChoice{Index: e.Choice, Text: e.Text, Logprobs: s.places[e.Choice].logprobs(e.Logprobs), TokenIDs: e.IDs}
 	if e.Kind == llm.EventPrompt {
 		choice.PromptTokenIDs = e.Prompt.IDs
@@ -131,5 +135,14 @@ func (s textShape) event(e llm.Event) []message {
 		reason := string(e.Finish.Reason)
 		choice.FinishReason, choice.MatchedStop = &reason, matchedStop(e.Finish)
 	}
-	return nameless(s.frame(nil, []openai.TextChoice{choice}))
+	return append(dst, message{body: s.chunk(nil, []openai.TextChoice{choice})})
+}
+
+// frame is what stands around each text of a choice.
+func (s *textShape) frame(choice int) *frame {
+	f := &s.frames[choice]
+	if *f == nil {
+		*f = frameOf(func(text string) any { return s.chunk(nil, []openai.TextChoice{{Index: choice, Text: text}}) })
+	}
+	return *f
 }

@@ -143,7 +143,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.WriteHeader(f.status)
 		_, _ = w.Write(x.speaks().fault(f))
 	case x.w.events:
-		_ = x.send(message{name: "error", body: x.speaks().fault(f)})
+		x.put(message{name: "error", body: x.speaks().fault(f)})
+		_ = x.push()
 	default:
 		panic(http.ErrAbortHandler)
 	}

@@ -21,6 +21,7 @@ type exchange struct {
 	tenant string // a hash of the API key, "" without keys
 	route  string // the pattern that matched
 	w      *writer
+	out    []byte   // messages of a stream that wait for push
 	err    error    // what it failed with
 	failed int      // and the status of that, also where another had been sent before
 	tongue *dialect // nil: OpenAI's

@@ -49,7 +49,7 @@ func (f *feed) next() ([]llm.Event, error) {
 		switch {
 		case err == nil:
 			f.last = time.Now()
-			f.observed.Events(events)
+			f.observed.Events(events, f.last)
 			return events, nil
 		case f.ctx.Err() != nil:
 			return nil, context.Cause(f.ctx)

@@ -121,7 +121,8 @@ type writing struct {
 
 // take folds events into the choices.
 func (g *generation) take(events []llm.Event) error {
-	for _, e := range events {
+	for i := range events {
+		e := &events[i]
 		c := &g.choices[e.Choice]
 		c.ids, c.tokens = append(c.ids, e.IDs...), append(c.tokens, e.Logprobs...)
 		if e.Kind == llm.EventPrompt {
@@ -174,10 +175,8 @@ func (g *generation) stream() error {
 	for {
 		events, err := g.feed.next()
 		if errors.Is(err, io.EOF) {
-			if err := g.x.send(message{body: eventDone}); err != nil {
-				return gone(err)
-			}
-			return gone(g.x.w.FlushError())
+			g.x.put(message{body: eventDone})
+			return g.x.push()
 		}
 		if err != nil {
 			return err
@@ -205,25 +204,17 @@ func (g *generation) send(alive bool) error {
 		if g.many {
 			answer.Index = &i
 		}
-		data, err := marshal(answer)
-		if err != nil {
-			panic(err) // our own types
-		}
 		g.open()
-		if err := g.x.send(message{body: data}); err != nil {
-			return gone(err)
-		}
+		g.x.put(message{body: answer})
 	}
 	if alive {
 		g.open()
-		if _, err := g.x.w.Write(g.x.speaks().alive); err != nil {
-			return gone(err)
-		}
+		g.x.out = append(g.x.out, g.x.speaks().alive...)
 	}
 	if !g.x.w.wrote() {
 		return nil
 	}
-	return gone(g.x.w.FlushError())
+	return g.x.push()
 }
 
 func (g *generation) open() {

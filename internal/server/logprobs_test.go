@@ -33,12 +33,12 @@ func TestLogprobsHaveOpenAIsShape(t *testing.T) {
 
 func TestLogprobsComeWithTheChunksThatShowThem(t *testing.T) {
 	e := llm.Event{Kind: llm.EventContent, Text: "a", Logprobs: []llm.TextLogprob{{Bytes: []byte("a"), Logprob: -1}}}
-	if c := (chatShape{}).choice(e); c.Logprobs == nil || len(c.Logprobs.Content) != 1 {
+	if c := (&chatShape{}).choice(&e); c.Logprobs == nil || len(c.Logprobs.Content) != 1 {
 		t.Errorf("the chunk has %+v", c.Logprobs)
 	}
 	var r reply
 	for range 2 {
-		if err := (&chat{}).fold(&r, e); err != nil {
+		if err := (&chat{}).fold(&r, &e); err != nil {
 			t.Fatal(err)
 		}
 	}

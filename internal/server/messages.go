@@ -151,65 +151,79 @@ type messageShape struct {
 	*chat
 	block  int    // index of the last one; -1: none yet
 	open   string // its type; "": it is stopped
+	frame  *frame // around the texts of the block that is open
 	finish *llm.Finish
 }
 
 func (s *messageShape) begin(int) []message {
 	m := newMessage(s.chat)
 	m.Usage.InputTokens = s.run.PromptTokens()
-	return []message{{"message_start", anthropic.MessageStart{Type: "message_start", Message: m}}}
+	return []message{{name: "message_start", body: anthropic.MessageStart{Type: "message_start", Message: m}}}
 }
 
-func (s *messageShape) event(e llm.Event) []message {
+func (s *messageShape) event(dst []message, e *llm.Event) []message {
 	switch e.Kind {
 	case llm.EventReasoning:
-		return s.piece("thinking", anthropic.Block{Type: "thinking", Thinking: new(string)}, anthropic.Delta{Type: "thinking_delta", Thinking: &e.Text})
+		dst = s.opened(dst, "thinking", anthropic.Block{Type: "thinking", Thinking: new(string)})
+		return append(dst, s.piece(e.Text, func(text string) anthropic.Delta { return anthropic.Delta{Type: "thinking_delta", Thinking: &text} }))
 	case llm.EventContent:
-		return s.piece("text", anthropic.Block{Type: "text", Text: new(string)}, anthropic.Delta{Type: "text_delta", Text: &e.Text})
+		dst = s.opened(dst, "text", anthropic.Block{Type: "text", Text: new(string)})
+		return append(dst, s.piece(e.Text, func(text string) anthropic.Delta { return anthropic.Delta{Type: "text_delta", Text: &text} }))
 	case llm.EventToolCall:
-		return s.call(e.Text)
+		return s.call(dst, e.Text)
 	}
 	s.finish = e.Finish
-	return nil
+	return dst
 }
 
-// piece adds to the block that is open, or begins one.
-func (s *messageShape) piece(kind string, begun anthropic.Block, d anthropic.Delta) []message {
-	var out []message
-	if s.open != kind {
-		out = append(s.stop(), s.start(kind, begun))
+// opened begins a block unless one of its kind is open.
+func (s *messageShape) opened(dst []message, kind string, begun anthropic.Block) []message {
+	if s.open == kind {
+		return dst
 	}
-	return append(out, message{"content_block_delta", anthropic.BlockDelta{Type: "content_block_delta", Index: s.block, Delta: d}})
+	return append(s.stop(dst), s.start(kind, begun))
 }
+
+// piece adds a text to the block that is open.
+func (s *messageShape) piece(text string, delta func(text string) anthropic.Delta) message {
+	if s.frame == nil {
+		s.frame = frameOf(func(text string) any {
+			return anthropic.BlockDelta{Type: blockDelta, Index: s.block, Delta: delta(text)}
+		})
+	}
+	return message{name: blockDelta, frame: s.frame, text: text}
+}
+
+const blockDelta = "content_block_delta"
 
 func (s *messageShape) start(kind string, b anthropic.Block) message {
-	s.block, s.open = s.block+1, kind
-	return message{"content_block_start", anthropic.BlockStart{Type: "content_block_start", Index: s.block, Block: b}}
+	s.block, s.open, s.frame = s.block+1, kind, nil
+	return message{name: "content_block_start", body: anthropic.BlockStart{Type: "content_block_start", Index: s.block, Block: b}}
 }
 
-func (s *messageShape) stop() []message {
+func (s *messageShape) stop(dst []message) []message {
 	if s.open == "" {
-		return nil
+		return dst
 	}
 	s.open = ""
-	return []message{{"content_block_stop", anthropic.BlockStop{Type: "content_block_stop", Index: s.block}}}
+	return append(dst, message{name: "content_block_stop", body: anthropic.BlockStop{Type: "content_block_stop", Index: s.block}})
 }
 
 // call is a piece of a tool call: one that has an id begins a block.
-func (s *messageShape) call(piece string) []message {
+func (s *messageShape) call(dst []message, piece string) []message {
 	var p openai.ToolCall
 	if json.Unmarshal([]byte(piece), &p) != nil {
-		return nil
+		return dst
 	}
-	var out []message
 	if p.ID != "" {
-		out = append(s.stop(), s.start("tool_use", anthropic.Block{Type: "tool_use", ID: p.ID, Name: p.Function.Name, Input: json.RawMessage("{}")}))
+		dst = append(s.stop(dst), s.start("tool_use", anthropic.Block{Type: "tool_use", ID: p.ID, Name: p.Function.Name, Input: json.RawMessage("{}")}))
 	}
 	if p.Function.Arguments != "" && s.open == "tool_use" {
-		d := anthropic.Delta{Type: "input_json_delta", PartialJSON: &p.Function.Arguments}
-		out = append(out, message{"content_block_delta", anthropic.BlockDelta{Type: "content_block_delta", Index: s.block, Delta: d}})
+		dst = append(dst, s.piece(p.Function.Arguments, func(text string) anthropic.Delta {
+			return anthropic.Delta{Type: "input_json_delta", PartialJSON: &text}
+		}))
 	}
-	return out
+	return dst
 }
 
 func (s *messageShape) end(u llm.Usage) []message {
@@ -217,7 +231,7 @@ func (s *messageShape) end(u llm.Usage) []message {
 	if s.finish != nil {
 		ended = anthropicEnd(s.finish)
 	}
-	return append(s.stop(),
-		message{"message_delta", anthropic.MessageDelta{Type: "message_delta", Delta: ended, Usage: anthropicUsage(u)}},
-		message{"message_stop", anthropic.MessageStop{Type: "message_stop"}})
+	return append(s.stop(nil),
+		message{name: "message_delta", body: anthropic.MessageDelta{Type: "message_delta", Delta: ended, Usage: anthropicUsage(u)}},
+		message{name: "message_stop", body: anthropic.MessageStop{Type: "message_stop"}})
 }

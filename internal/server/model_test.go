@@ -56,7 +56,7 @@ var openTiny = sync.OnceValues(func() (*tiny, error) {
 })
 
 // tinyModel is the embedded model with another engine.
-func tinyModel(t *testing.T, engine pipeline.Engine) *pipeline.Model {
+func tinyModel(t testing.TB, engine pipeline.Engine) *pipeline.Model {
 	t.Helper()
 	m, err := openTiny()
 	if err != nil {
@@ -74,7 +74,7 @@ func tinyModel(t *testing.T, engine pipeline.Engine) *pipeline.Model {
 }
 
 // tokens scripts a text as the model's own tokens, one a step.
-func tokens(t *testing.T, text string) []scripted.Step {
+func tokens(t testing.TB, text string) []scripted.Step {
 	t.Helper()
 	m, err := openTiny()
 	if err != nil {

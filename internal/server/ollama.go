@@ -91,7 +91,7 @@ type ollamaShape struct {
 
 func (s *ollamaShape) begin(int) []message { return nil }
 
-func (s *ollamaShape) event(e llm.Event) []message {
+func (s *ollamaShape) event(dst []message, e *llm.Event) []message {
 	if s.first.IsZero() {
 		s.first = time.Now()
 	}
@@ -100,27 +100,27 @@ func (s *ollamaShape) event(e llm.Event) []message {
 		before := len(s.calls)
 		var err error
 		if s.calls, err = addCall(s.calls, e.Text); err != nil || len(s.calls) == before {
-			return nil
+			return dst
 		}
-		return s.complete(len(s.calls) - 1) // those before the one that has begun
+		return s.complete(dst, len(s.calls)-1) // those before the one that has begun
 	case llm.EventReasoning:
-		return append(s.complete(len(s.calls)), s.piece("", e.Text))
+		return append(s.complete(dst, len(s.calls)), s.piece("", e.Text))
 	case llm.EventContent:
-		return append(s.complete(len(s.calls)), s.piece(e.Text, ""))
+		return append(s.complete(dst, len(s.calls)), s.piece(e.Text, ""))
 	}
 	s.finish = e.Finish
-	return s.complete(len(s.calls))
+	return s.complete(dst, len(s.calls))
 }
 
 // complete sends the calls before index n that are not sent yet.
-func (s *ollamaShape) complete(n int) []message {
+func (s *ollamaShape) complete(dst []message, n int) []message {
 	if s.sent >= n {
-		return nil
+		return dst
 	}
 	chunk := s.chunk("", "")
 	chunk.Message.ToolCalls = ollamaCalls(s.calls[s.sent:n], s.sent)
 	s.sent = n
-	return nameless(chunk)
+	return append(dst, message{body: chunk})
 }
 
 func ollamaCalls(calls []openai.ToolCall, from int) []ollama.Call {

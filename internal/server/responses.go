@@ -109,9 +109,9 @@ type responding struct {
 	thought string // why it ended
 }
 
-func (a *responding) begin(int) []message { return namedEvents(a.writer.Begin()) }
+func (a *responding) begin(int) []message { return namedEvents(nil, a.writer.Begin()) }
 
-func (a *responding) event(e llm.Event) []message { return namedEvents(a.take(e)) }
+func (a *responding) event(dst []message, e *llm.Event) []message { return namedEvents(dst, a.take(e)) }
 
 func (a *responding) end(u llm.Usage) []message {
 	status := responses.Completed
@@ -121,24 +121,23 @@ func (a *responding) end(u llm.Usage) []message {
 	return a.finishAs(status, nil, u)
 }
 
-func namedEvents(events []responses.Event) []message {
-	out := make([]message, len(events))
+func namedEvents(dst []message, events []responses.Event) []message {
 	for i := range events {
-		out[i] = message{events[i].Type, &events[i]}
+		dst = append(dst, message{name: events[i].Type, body: &events[i]})
 	}
-	return out
+	return dst
 }
 
 // take adds an event to the response. The last log-probabilities of a text may
 // come with what follows it.
-func (a *responding) take(e llm.Event) []responses.Event {
+func (a *responding) take(e *llm.Event) []responses.Event {
 	if e.Kind == llm.EventContent || e.Logprobs == nil {
 		return a.one(e)
 	}
 	return append(a.writer.Content("", wireTokens(e.Logprobs)), a.one(e)...)
 }
 
-func (a *responding) one(e llm.Event) []responses.Event {
+func (a *responding) one(e *llm.Event) []responses.Event {
 	switch e.Kind {
 	case llm.EventReasoning:
 		return a.writer.Reasoning(e.Text)
@@ -174,7 +173,8 @@ func (a *responding) whole() error {
 		if err != nil {
 			return err
 		}
-		for _, e := range events {
+		for i := range events {
+			e := &events[i]
 			a.take(e)
 			if e.Kind == llm.EventFinish {
 				if err := a.finished(e); err != nil {
@@ -187,17 +187,17 @@ func (a *responding) whole() error {
 
 // finishAs ends the response. Who is told of the end finds it in the store.
 func (a *responding) finishAs(status string, f *failure, u llm.Usage) []message {
-	out := namedEvents(a.writer.Close(status))
+	out := namedEvents(nil, a.writer.Close(status))
 	ending := responses.Ending{Status: status, At: time.Now().Unix(), Usage: responseUsage(u), ReasoningStop: a.thought}
 	if f != nil {
 		e := a.writer.Error(f.code, f.param, f.message)
-		out = append(out, message{e.Type, e})
+		out = append(out, message{name: e.Type, body: e})
 		ending.Error = &responses.Error{Code: responseErrorCode(f.status), Message: f.message}
 	}
 	last := a.writer.End(ending)
 	a.ended = true
 	a.store.end(a.stored, *last.Response, a.input, !a.untold)
-	return append(out, message{last.Type, last})
+	return append(out, message{name: last.Type, body: last})
 }
 
 // cut ends a response that did not end by itself. What can be told in the form
@@ -234,10 +234,8 @@ func (a *responding) lastWords(out []message) error {
 	if err := a.open(); err != nil {
 		return err
 	}
-	if err := a.write(out); err != nil {
-		return err
-	}
-	return gone(a.x.w.FlushError())
+	a.x.put(out...)
+	return a.x.push()
 }
 
 // leave sees to it that nothing stays registered, whatever happened.

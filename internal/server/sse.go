@@ -54,8 +54,43 @@ func (x *exchange) beginStream() {
 	x.w.WriteHeader(http.StatusOK)
 }
 
-// send writes one message; its JSON has no line feed, as JSON escapes them.
-func (x *exchange) send(m message) error {
+// put takes messages that the next push sends; their JSON has no line feed, as
+// JSON escapes them.
+func (x *exchange) put(messages ...message) {
+	d := x.speaks()
+	for i := range messages {
+		m := &messages[i]
+		if !d.lines {
+			if d.named {
+				x.out = append(append(append(x.out, "event: "...), m.name...), '\n')
+			}
+			x.out = append(x.out, "data: "...)
+		}
+		x.out = m.append(x.out)
+		if !d.lines {
+			x.out = append(x.out, '\n')
+		}
+		x.out = append(x.out, '\n')
+	}
+}
+
+// push sends what was put, in one write.
+func (x *exchange) push() error {
+	out := x.out
+	x.out = x.out[:0]
+	if len(out) > 0 {
+		if _, err := x.w.Write(out); err != nil {
+			return gone(err)
+		}
+	}
+	return gone(x.w.FlushError())
+}
+
+// append appends the message's JSON.
+func (m *message) append(dst []byte) []byte {
+	if m.frame != nil {
+		return m.frame.append(dst, m.text)
+	}
 	data, ok := m.body.([]byte)
 	if !ok {
 		var err error
@@ -63,19 +98,7 @@ func (x *exchange) send(m message) error {
 			panic(err) // our own types
 		}
 	}
-	d := x.speaks()
-	out := make([]byte, 0, len(data)+len(m.name)+16)
-	switch {
-	case d.lines:
-		out = append(append(out, data...), '\n')
-	case d.named:
-		out = append(append(append(out, "event: "...), m.name...), '\n')
-		fallthrough
-	default:
-		out = append(append(append(out, "data: "...), data...), "\n\n"...)
-	}
-	_, err := x.w.Write(out)
-	return err
+	return append(dst, data...)
 }
 
 // marshal is json.Marshal without the escapes that only HTML needs.

@@ -16,16 +16,18 @@ var assistant = "assistant"
 type shape interface {
 	// begin is what a stream of n choices begins with.
 	begin(n int) []message
-	// event is what one event becomes.
-	event(e llm.Event) []message
+	// event appends what one event becomes; it keeps nothing of the event.
+	event(dst []message, e *llm.Event) []message
 	// end closes the stream.
 	end(u llm.Usage) []message
 }
 
-// message is one message of a stream.
+// message is one message of a stream: a body, or a text in a frame.
 type message struct {
-	name string // of the event, where the dialect names them
-	body any    // JSON is made of it; of bytes nothing
+	name  string // of the event, where the dialect names them
+	body  any    // JSON is made of it; of bytes nothing
+	frame *frame // stands for the body where it is not nil
+	text  string
 }
 
 // nameless are messages of a dialect that names no events.
@@ -56,9 +58,11 @@ func (c *chat) stream() error {
 	}
 }
 
-// send writes what has come, or a sign of life if nothing has.
+// send writes what has come, or a sign of life if nothing has: all of it at
+// once.
 func (c *chat) send(events []llm.Event) error {
-	for _, e := range events {
+	for i := range events {
+		e := &events[i]
 		if e.Kind == llm.EventFinish {
 			if err := c.finished(e); err != nil {
 				return err
@@ -67,19 +71,16 @@ func (c *chat) send(events []llm.Event) error {
 		if err := c.open(); err != nil {
 			return err
 		}
-		if err := c.write(c.shape.event(e)); err != nil {
-			return err
-		}
+		c.messages = c.shape.event(c.messages[:0], e)
+		c.x.put(c.messages...)
 	}
 	if len(events) == 0 {
 		if err := c.open(); err != nil {
 			return err
 		}
-		if _, err := c.x.w.Write(c.x.speaks().alive); err != nil {
-			return gone(err)
-		}
+		c.x.out = append(c.x.out, c.x.speaks().alive...)
 	}
-	return gone(c.x.w.FlushError())
+	return c.x.push()
 }
 
 // open begins the stream, once.
@@ -88,23 +89,13 @@ func (c *chat) open() error {
 		return nil
 	}
 	c.x.beginStream()
-	return c.write(c.shape.begin(c.n))
+	c.x.put(c.shape.begin(c.n)...)
+	return nil
 }
 
 func (c *chat) closeStream() error {
-	if err := c.write(c.shape.end(c.usage)); err != nil {
-		return err
-	}
-	return gone(c.x.w.FlushError())
-}
-
-func (c *chat) write(messages []message) error {
-	for _, m := range messages {
-		if err := c.x.send(m); err != nil {
-			return gone(err)
-		}
-	}
-	return nil
+	c.x.put(c.shape.end(c.usage)...)
+	return c.x.push()
 }
 
 // gone is a failed write: the client has left or does not read.
@@ -120,26 +111,27 @@ type chatShape struct {
 	id, model string
 	created   int64
 	field     Field
-	counted   bool // include_usage
+	counted   bool        // include_usage
+	frames    [][2]*frame // of each choice's reasoning and content
 }
 
-func (s chatShape) begin(n int) []message {
+func (s *chatShape) begin(n int) []message {
 	roles := make([]message, n)
 	for i := range roles {
-		roles[i].body = s.frame(nil, openai.ChunkChoice{Index: i, Delta: openai.Delta{Role: &assistant}})
+		roles[i].body = s.chunk(nil, openai.ChunkChoice{Index: i, Delta: openai.Delta{Role: &assistant}})
 	}
 	return roles
 }
 
-func (s chatShape) end(u llm.Usage) []message {
+func (s *chatShape) end(u llm.Usage) []message {
 	if !s.counted {
 		return nameless(eventDone)
 	}
 	usage := wireUsage(u)
-	return nameless(s.frame(&usage), eventDone)
+	return nameless(s.chunk(&usage), eventDone)
 }
 
-func (s chatShape) frame(usage *openai.Usage, choices ...openai.ChunkChoice) openai.ChatCompletionChunk {
+func (s *chatShape) chunk(usage *openai.Usage, choices ...openai.ChunkChoice) openai.ChatCompletionChunk {
 	if choices == nil {
 		choices = []openai.ChunkChoice{}
 	}
@@ -148,18 +140,38 @@ func (s chatShape) frame(usage *openai.Usage, choices ...openai.ChunkChoice) ope
 	}
 }
 
-func (s chatShape) event(e llm.Event) []message {
-	chunk := s.frame(nil, s.choice(e))
+func (s *chatShape) event(dst []message, e *llm.Event) []message {
+	if onlyText(e) {
+		return append(dst, message{frame: s.frame(e.Kind, e.Choice), text: e.Text})
+	}
+	chunk := s.chunk(nil, s.choice(e))
 	if e.Kind == llm.EventPrompt {
 		if e.Choice > 0 && len(e.IDs) == 0 { // the choices have one prompt
-			return nil
+			return dst
 		}
 		chunk.PromptTokenIDs = e.Prompt.IDs
 	}
-	return nameless(chunk)
+	return append(dst, message{body: chunk})
 }
 
-func (s chatShape) choice(e llm.Event) openai.ChunkChoice {
+// frame is what stands around each text of a choice.
+func (s *chatShape) frame(kind llm.EventKind, choice int) *frame {
+	for len(s.frames) <= choice {
+		s.frames = append(s.frames, [2]*frame{})
+	}
+	place := &s.frames[choice][0]
+	if kind == llm.EventContent {
+		place = &s.frames[choice][1]
+	}
+	if *place == nil {
+		*place = frameOf(func(text string) any {
+			return s.chunk(nil, s.choice(&llm.Event{Choice: choice, Kind: kind, Text: text}))
+		})
+	}
+	return *place
+}
+
+func (s *chatShape) choice(e *llm.Event) openai.ChunkChoice {
 	choice := openai.ChunkChoice{Index: e.Choice, Logprobs: wireLogprobs(e.Logprobs), ReasoningLogprobs: wireThought(e.ThoughtLogprobs), TokenIDs: e.IDs}
 	switch e.Kind {
 	case llm.EventReasoning:

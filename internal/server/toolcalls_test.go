@@ -19,7 +19,7 @@ func TestPiecesOfCallsBecomeTheCalls(t *testing.T) {
 	var r reply
 	c := &chat{}
 	for _, piece := range callPieces {
-		if err := c.fold(&r, llm.Event{Kind: llm.EventToolCall, Text: piece}); err != nil {
+		if err := c.fold(&r, &llm.Event{Kind: llm.EventToolCall, Text: piece}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,7 +36,7 @@ func TestPiecesOfCallsBecomeTheCalls(t *testing.T) {
 }
 
 func TestAStreamPassesCallsOn(t *testing.T) {
-	delta, err := json.Marshal(chatShape{}.choice(llm.Event{Kind: llm.EventToolCall, Text: callPieces[1]}).Delta)
+	delta, err := json.Marshal((&chatShape{}).choice(&llm.Event{Kind: llm.EventToolCall, Text: callPieces[1]}).Delta)
 	if want := `{"role":null,"content":null,"reasoning_content":null,"reasoning":null,"tool_calls":[` + callPieces[1] + `]}`; err != nil || string(delta) != want {
 		t.Errorf("got %s, %v, want %s", delta, err, want)
 	}

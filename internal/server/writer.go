@@ -11,8 +11,9 @@ type writer struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	timeout time.Duration
-	status  int  // 0: no header yet
-	events  bool // the body is an event stream
+	armed   time.Time // when the deadline was set last
+	status  int       // 0: no header yet
+	events  bool      // the body is an event stream
 }
 
 func newWriter(w http.ResponseWriter, timeout time.Duration) *writer {
@@ -47,5 +48,12 @@ func (w *writer) FlushError() error {
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // deadline applies to the writes until the next one; recorders in tests have
-// none, and then there is nobody to wait for either.
-func (w *writer) deadline() { _ = w.control.SetWriteDeadline(time.Now().Add(w.timeout)) }
+// none, and then there is nobody to wait for either. Setting it costs as much as
+// a small write, so it is set anew after a quarter of its time: a write has three
+// quarters of it at least.
+func (w *writer) deadline() {
+	if now := time.Now(); now.Sub(w.armed) > w.timeout/4 {
+		w.armed = now
+		_ = w.control.SetWriteDeadline(now.Add(w.timeout))
+	}
+}

@@ -33,6 +33,7 @@ type Config struct {
 	End llm.Finish
 
 	StepTime   time.Duration // pause before each step
+	Together   bool          // one goroutine takes all requests' steps, as a batching engine does: one every StepTime; Wait is not heeded
 	Slots      int           // requests that run at once; default 1024
 	Queue      int           // requests that may wait; default: as many as Slots
 	MaxContext int           // default 4096
@@ -49,6 +50,7 @@ type Engine struct {
 	mu      sync.Mutex
 	stopped bool
 	stats   llm.Stats
+	batch   []*member // of Together
 }
 
 // New starts an engine; it needs no goroutine until a request comes.
@@ -69,7 +71,11 @@ func New(cfg Config) *Engine {
 		cfg.Caps = llm.Caps{IDs: true, Text: true}
 	}
 	cfg.Caps.MaxContext = cfg.MaxContext
-	return &Engine{cfg: cfg, slots: make(chan struct{}, cfg.Slots), done: make(chan struct{})}
+	e := &Engine{cfg: cfg, slots: make(chan struct{}, cfg.Slots), done: make(chan struct{})}
+	if cfg.Together {
+		e.wg.Go(e.beat)
+	}
+	return e
 }
 
 // Texts scripts the same text for every request, cut into pieces of n bytes.
@@ -163,14 +169,35 @@ func (e *Engine) run(ctx context.Context, req *llm.Request, s *stream, admitted 
 	for c := range scripts {
 		scripts[c] = e.cfg.Script(req, c)
 	}
-	for i := 0; s.running() > 0; i++ {
-		for c := range scripts {
-			fin := e.step(ctx, req, s, c, i, scripts[c])
-			if fin != nil {
-				s.finish(c, *fin)
-			}
+	m := &member{ctx: ctx, req: req, stream: s, scripts: scripts, ended: make(chan struct{})}
+	if e.cfg.Together {
+		e.join(m)
+		return
+	}
+	for e.advance(m) {
+	}
+}
+
+// member is a request that runs.
+type member struct {
+	ctx     context.Context
+	req     *llm.Request
+	stream  *stream
+	scripts [][]Step
+	at      int           // the next step
+	ended   chan struct{} // closed when it has no more steps; of Together
+}
+
+// advance takes the next step of all of a request's choices and says whether
+// there are more.
+func (e *Engine) advance(m *member) bool {
+	for c := range m.scripts {
+		if fin := e.step(m.ctx, m.req, m.stream, c, m.at, m.scripts[c]); fin != nil {
+			m.stream.finish(c, *fin)
 		}
 	}
+	m.at++
+	return m.stream.running() > 0
 }
 
 // admit waits for a slot.
@@ -241,6 +268,9 @@ func (e *Engine) step(ctx context.Context, req *llm.Request, s *stream, c, i int
 }
 
 func (e *Engine) pause(ctx context.Context, wait <-chan struct{}) error {
+	if e.cfg.Together {
+		return e.goesOn(ctx)
+	}
 	var timer <-chan time.Time
 	if e.cfg.StepTime > 0 {
 		t := time.NewTimer(e.cfg.StepTime)
@@ -259,6 +289,11 @@ func (e *Engine) pause(ctx context.Context, wait <-chan struct{}) error {
 			return errStopping
 		}
 	}
+	return e.goesOn(ctx)
+}
+
+// goesOn is why a request ends, if it does.
+func (e *Engine) goesOn(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
@@ -276,6 +311,7 @@ type stream struct {
 
 	mu      sync.Mutex
 	box     []llm.Delta
+	lent    []llm.Delta // what the last Recv returned
 	choices []choice
 	left    int       // choices without a Finish
 	times   llm.Times // all but Ended
@@ -291,7 +327,10 @@ func (s *stream) Recv(ctx context.Context) ([]llm.Delta, error) {
 	for {
 		s.mu.Lock()
 		box, left := s.box, s.left
-		s.box = nil
+		if len(box) > 0 {
+			clear(s.lent)
+			s.box, s.lent = s.lent[:0], box
+		}
 		s.mu.Unlock()
 		if len(box) > 0 {
 			return box, nil
