@@ -53,7 +53,7 @@ static void run_attention(phase *ph) {
     if (m->batch.pos[r] >= longest) longest = m->batch.pos[r] + 1;
   int segments = divide_up(longest, SEGMENT);
   ph->segments = 0;
-  if (ph->rows <= SPLIT_ROWS && segments > 1 && pool_threads(m->pool) > 1 && items < 8 * pool_threads(m->pool)) ph->segments = segments;
+  if (ph->rows <= SPLIT_ROWS && segments > 1 && pool_used(m->pool) > 1 && items < 8 * pool_used(m->pool)) ph->segments = segments;
   pool_run(m->pool, m->k->attention, ph, items * (ph->segments ? ph->segments : 1));
   if (ph->segments) pool_run(m->pool, m->k->attention_merge, ph, ph->rows);
 }
@@ -81,16 +81,14 @@ static void run_op(phase *ph) {
   }
 }
 
-static double seconds(void) {
+static int64_t clock_ns(clockid_t id) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+  clock_gettime(id, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
+static int64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 
-void rk_forward(rk_machine *m) { rk_forward_ops(m, 0, m->nops); }
-
-void rk_forward_ops(rk_machine *m, int first, int end) {
-  uint32_t mode = pool_float_mode();
+static void run_ops(rk_machine *m, int first, int end) {
   if (first == 0 && m->batch.ncopies > 0) {
     phase ph = {.m = m};
     pool_run(m->pool, op_copy_pages, &ph, m->kv_layers);
@@ -98,11 +96,27 @@ void rk_forward_ops(rk_machine *m, int first, int end) {
   attention_blocks(m);
   for (int i = first; i < end && m->batch.rows > 0; i++) {
     phase ph = {.m = m, .op = &m->ops[i], .rows = m->batch.rows};
-    double start = m->profile ? seconds() : 0;
+    int64_t start = m->profile ? now_ns() : 0;
     run_op(&ph);
-    if (m->profile) m->profile[m->ops[i].kind] += seconds() - start;
+    if (m->profile) m->profile[m->ops[i].kind] += 1e-9 * (double)(now_ns() - start);
   }
+}
+
+void rk_forward_ops(rk_machine *m, int first, int end) {
+  uint32_t mode = pool_float_mode();
+  run_ops(m, first, end);
   pool_float_restore(mode);
+}
+
+// A whole step is what the crew judges.
+void rk_forward(rk_machine *m) {
+  int rows = m->batch.rows;
+  pool_use(m->pool, crew_threads(&m->crew, rows));
+  int64_t start = now_ns(), ran = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+  rk_forward_ops(m, 0, m->nops);
+  crew_step s = {.end = now_ns(), .late = pool_late(m->pool)};
+  s.time = s.end - start, s.lost = s.time - (clock_ns(CLOCK_THREAD_CPUTIME_ID) - ran);
+  crew_done(&m->crew, rows, &s);
 }
 
 static void count_chunk(void *arg, int chunk, int thread) {

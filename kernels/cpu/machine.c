@@ -35,6 +35,7 @@ rk_machine *rk_machine_new(const rk_config *c) {
     rk_machine_free(m);
     return NULL;
   }
+  crew_init(&m->crew, pool_threads(m->pool));
   return m;
 }
 

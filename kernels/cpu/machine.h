@@ -2,6 +2,7 @@
 #ifndef RK_MACHINE_H
 #define RK_MACHINE_H
 
+#include "crew.h"
 #include "pack.h"
 #include "pool.h"
 #include "rk.h"
@@ -89,7 +90,7 @@ typedef struct {
 typedef struct {
   const char *name;
   int acts[RK_FORMATS];   // the form each weight format wants (not in float32 mode)
-  pool_fn rmsnorm, prepare, linear, act_mul, combine, store_kv, store_latent, attention, attention_merge;
+  pool_fn rmsnorm, prepare, linear, act_mul, combine, store_kv, store_latent, attention, attention_merge, scan;
 } kernels;
 
 extern const kernels kernels_generic, kernels_neon, kernels_avx2, kernels_avx512;
@@ -98,6 +99,7 @@ struct rk_machine {
   rk_config cfg;
   const kernels *k;
   pool *pool;
+  crew crew;              // how many of its threads a step uses
   rk_arena *arena;
   rk_batch batch;
   rk_op *ops;

@@ -27,6 +27,7 @@ enum { SPIN_NS = 50000, CHUNK_BITS = 20, CHUNK_MASK = (1 << CHUNK_BITS) - 1, RUN
 typedef struct {
   _Alignas(64) atomic_ullong range;
   _Alignas(64) atomic_int asleep;
+  atomic_int holds; // a chunk, at present
   pthread_mutex_t mu;
   pthread_cond_t wake;
 } seat;
@@ -35,6 +36,8 @@ typedef struct { pool *p; int thread; } start;
 
 struct pool {
   int threads, started;
+  atomic_int used;  // changed between runs; a thread late for an old one may look on
+  int late;         // see pool_late
   seat *seats;
   start *starts;
   pthread_t *ids;
@@ -88,11 +91,14 @@ static void wake(seat *s) {
 
 // work claims and steals until nothing of the run is left
 static void work(pool *p, int thread, uint32_t run) {
-  for (int k = 0; k < p->threads; k++) {
-    seat *s = &p->seats[(thread + k) % p->threads];
+  atomic_int *holds = &p->seats[thread].holds;
+  for (int k = 0, used = pool_used(p); k < used; k++) {
+    seat *s = &p->seats[(thread + k) % used];
     for (int c; (c = claim(s, run)) >= 0;) {
       int n = p->n;
+      atomic_store_explicit(holds, 1, memory_order_relaxed);
       p->fn(p->arg, c, thread);
+      atomic_store_explicit(holds, 0, memory_order_relaxed);
       if (atomic_fetch_add(&p->done, 1) + 1 == n && thread) wake(&p->seats[0]);
     }
   }
@@ -104,6 +110,12 @@ static int ready(pool *p, int thread, uint32_t seen) {
   return run_of(atomic_load(&p->seats[thread].range)) != seen || atomic_load(&p->quit);
 }
 
+static void count_late(pool *p) {
+  int late = 0;
+  for (int i = 1; i < pool_used(p); i++) late += atomic_load_explicit(&p->seats[i].holds, memory_order_relaxed);
+  if (late > p->late) p->late = late;
+}
+
 static void await(pool *p, int thread, uint32_t seen) {
   seat *s = &p->seats[thread];
   int64_t limit = 0;
@@ -113,6 +125,7 @@ static void await(pool *p, int thread, uint32_t seen) {
     int64_t now = now_ns();
     if (!limit) limit = now + SPIN_NS;
     if (now < limit) continue;
+    if (thread == 0) count_late(p);
     pthread_mutex_lock(&s->mu);
     atomic_store(&s->asleep, 1);
     while (!ready(p, thread, seen)) pthread_cond_wait(&s->wake, &s->mu);
@@ -137,15 +150,16 @@ static void *thread_main(void *arg) {
 }
 
 void pool_run(pool *p, pool_fn fn, void *arg, int n) {
-  if (p->threads == 1 || n <= 1) {
+  const int used = pool_used(p);
+  if (used == 1 || n <= 1) {
     for (int c = 0; c < n; c++) fn(arg, c, 0);
     return;
   }
   p->fn = fn, p->arg = arg, p->n = n;
   uint32_t run = p->run = (p->run + 1) & 0xffffff;
   atomic_store(&p->done, 0);
-  for (int i = p->threads - 1; i >= 0; i--) {
-    unsigned long long lo = (unsigned long long)n * i / p->threads, hi = (unsigned long long)n * (i + 1) / p->threads;
+  for (int i = used - 1; i >= 0; i--) {
+    unsigned long long lo = (unsigned long long)n * i / used, hi = (unsigned long long)n * (i + 1) / used;
     atomic_store(&p->seats[i].range, (unsigned long long)run << RUN_SHIFT | hi << CHUNK_BITS | lo);
     if (i) wake(&p->seats[i]);
   }
@@ -154,6 +168,14 @@ void pool_run(pool *p, pool_fn fn, void *arg, int n) {
 }
 
 int pool_threads(const pool *p) { return p->threads; }
+int pool_used(const pool *p) { return atomic_load_explicit(&p->used, memory_order_relaxed); }
+void pool_use(pool *p, int n) { atomic_store_explicit(&p->used, n < 1 ? 1 : n > p->threads ? p->threads : n, memory_order_relaxed); }
+
+int pool_late(pool *p) {
+  int late = p->late;
+  p->late = 0;
+  return late;
+}
 
 pool *pool_new(int threads) {
   if (threads < 1) threads = 1;
@@ -161,6 +183,7 @@ pool *pool_new(int threads) {
   pool *p = NULL;
   if (posix_memalign((void **)&p, 64, sizeof *p)) return NULL;
   *p = (pool){.threads = threads};
+  atomic_init(&p->used, threads);
   p->starts = calloc((size_t)threads, sizeof *p->starts);
   p->ids = calloc((size_t)threads, sizeof *p->ids);
   if (posix_memalign((void **)&p->seats, 64, sizeof *p->seats * (size_t)threads)) p->seats = NULL;
@@ -168,6 +191,7 @@ pool *pool_new(int threads) {
   for (int i = 0; i < threads; i++) {
     atomic_init(&p->seats[i].range, 0);
     atomic_init(&p->seats[i].asleep, 0);
+    atomic_init(&p->seats[i].holds, 0);
     pthread_mutex_init(&p->seats[i].mu, NULL);
     pthread_cond_init(&p->seats[i].wake, NULL);
   }

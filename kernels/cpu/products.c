@@ -25,7 +25,7 @@ void prepare(phase *ph, int heads, int cols) {
 static int panels_a_chunk(const phase *ph, const product *p, const rk_mat *m) {
   if (p->rows > FEW_ROWS) return 1;
   int64_t n = GRAIN_BYTES / m->panel_bytes;
-  int most = m->panels / (4 * pool_threads(ph->m->pool)); // four chunks a thread to balance with
+  int most = m->panels / (4 * pool_used(ph->m->pool)); // four chunks a thread to balance with
   return n > most ? (most < 1 ? 1 : most) : n < 1 ? 1 : (int)n;
 }
 
