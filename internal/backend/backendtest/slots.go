@@ -80,7 +80,7 @@ func (s suite) sampling(t *testing.T) {
 	r.noKV()
 	r.build(func(p backend.Program) { p.Embed(x, w); p.Logits(x, v, 1e-6, w) })
 	slots := samplingSlots(r.rng)
-	host := sample.NewSlots(cfg.MaxSeqs)
+	host := sample.NewSlots(cfg.MaxSeqs, nil)
 	seqs := make([]Sequence, len(slots))
 	for i, slot := range slots {
 		seqs[i].Slot = i

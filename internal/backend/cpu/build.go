@@ -45,8 +45,9 @@ func (b *Backend) Build(model func(backend.Program)) error {
 	}
 	b.built = true
 	b.batch.MaskWords = (b.vocab + 31) / 32
-	b.batch.Masks = make([]uint32, 0, b.cfg.Samples()*b.batch.MaskWords)
-	return nil
+	masks, err := b.machine.Words(b.cfg.Samples() * b.batch.MaskWords)
+	b.batch.Masks = masks[:0]
+	return err
 }
 
 // add appends an op unless its shapes do not fit.

@@ -68,7 +68,11 @@ func NewWithISA(cfg backend.Config, isa kernels.ISA) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("backend: %w", err)
 	}
-	b := &Backend{cfg: cfg, machine: m, packed: map[packKey]backend.Linear{}, slots: sample.NewSlots(cfg.MaxSeqs)}
+	scanner, err := newScanner(m, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("backend: %w", err)
+	}
+	b := &Backend{cfg: cfg, machine: m, packed: map[packKey]backend.Linear{}, slots: sample.NewSlots(cfg.MaxSeqs, scanner)}
 	b.row = b.logitsRow
 	b.newBatch()
 	return b, nil

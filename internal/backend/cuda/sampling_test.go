@@ -45,7 +45,7 @@ func newSamplingRig(t *testing.T, maxSeqs, vocab int) *samplingRig {
 	b := openDevice(t, backend.Config{MaxRows: maxSeqs, MaxSeqs: maxSeqs, MaxContext: backend.PageTokens, Pages: 1})
 	r := &samplingRig{
 		t: t, mem: &b.mem, runs: map[int]*driver.Launches{}, load: b.bind,
-		host: sample.NewSlots(maxSeqs), bound: make([]backend.Slot, maxSeqs), stride: vocab + 3,
+		host: sample.NewSlots(maxSeqs, nil), bound: make([]backend.Slot, maxSeqs), stride: vocab + 3,
 	}
 	for _, part := range []struct {
 		at    *kernels.Ptr

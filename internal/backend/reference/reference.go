@@ -76,7 +76,7 @@ func New(cfg backend.Config) (*Backend, error) {
 	pages := cfg.MaxContext / backend.PageTokens * cfg.MaxSeqs
 	return &Backend{
 		cfg:   cfg,
-		slots: sample.NewSlots(cfg.MaxSeqs),
+		slots: sample.NewSlots(cfg.MaxSeqs, nil),
 		batch: backend.Batch{
 			Token:     make([]int32, 0, cfg.MaxRows),
 			Pos:       make([]int32, 0, cfg.MaxRows),

@@ -55,7 +55,7 @@ func TestDraftsChangeNoToken(t *testing.T) {
 	const steps = 60
 	alone := make([][]backend.Sampled, draftSlots)
 	for i := range alone {
-		s := NewSlots(1)
+		s := NewSlots(1, nil)
 		s.Set(0, draftSlot(i))
 		for n := int32(0); n < steps; n++ {
 			b := backend.Batch{LogitRows: []int32{0}, Samples: []backend.Sample{{Pos: 2 + n}}, Sampled: make([]backend.Sampled, 0, 1)}
@@ -72,34 +72,25 @@ func TestDraftsChangeNoToken(t *testing.T) {
 	if len(alone[6]) == steps {
 		t.Fatal("no row fails")
 	}
-	for _, workers := range []int{1, 3} {
-		for name, right := range map[string]float64{"wrong": 0, "right": 1, "mixed": 0.7} {
-			got, taken, drafted := draftRun(t, workers, right, alone)
-			for i := range got {
-				if want := alone[i][:len(got[i])]; !reflect.DeepEqual(got[i], want) {
-					t.Fatalf("%s guesses, slot %d:\n got %v\nwant %v", name, i, got[i], want)
-				}
+	for name, right := range map[string]float64{"wrong": 0, "right": 1, "mixed": 0.7} {
+		got, taken, drafted := draftRun(t, right, alone)
+		for i := range got {
+			if want := alone[i][:len(got[i])]; !reflect.DeepEqual(got[i], want) {
+				t.Fatalf("%s guesses, slot %d:\n got %v\nwant %v", name, i, got[i], want)
 			}
-			if right == 0 && taken > 0 || right == 1 && taken < drafted/2 || right == 0.7 && (taken == 0 || taken == drafted) {
-				t.Errorf("%s guesses: %d of %d were taken", name, taken, drafted)
-			}
+		}
+		if right == 0 && taken > 0 || right == 1 && taken < drafted/2 || right == 0.7 && (taken == 0 || taken == drafted) {
+			t.Errorf("%s guesses: %d of %d were taken", name, taken, drafted)
 		}
 	}
 }
 
 // draftRun samples all slots to about the end of what they give alone, up to four
 // guesses each behind the last token, of which this share is right.
-func draftRun(t *testing.T, workers int, right float64, alone [][]backend.Sampled) (got [][]backend.Sampled, taken, drafted int) {
+func draftRun(t *testing.T, right float64, alone [][]backend.Sampled) (got [][]backend.Sampled, taken, drafted int) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(3, uint64(right*10)))
-	s := NewSlots(draftSlots)
-	if workers > 1 {
-		s.Parallel(workers, func(n int, do func(worker, i int)) {
-			for i := range n {
-				do(i%workers, n-1-i)
-			}
-		})
-	}
+	s := NewSlots(draftSlots, nil)
 	got = make([][]backend.Sampled, draftSlots)
 	for i := range draftSlots {
 		s.Set(i, draftSlot(i))
@@ -149,7 +140,7 @@ func draftRun(t *testing.T, workers int, right float64, alone [][]backend.Sample
 }
 
 func TestGuessesAtNothingAreRefused(t *testing.T) {
-	s := NewSlots(2)
+	s := NewSlots(2, nil)
 	for _, samples := range [][]backend.Sample{
 		{{Drafted: true}},
 		{{Slot: 1}, {Drafted: true}},

@@ -10,55 +10,48 @@ import (
 
 // logprobs fills in the log-probabilities of out.Token and of the n likeliest
 // tokens under the unmodified logits.
-func (s *Sampler) logprobs(out *backend.Sampled, logits []float32, n int) {
-	top := logits[0]
-	for _, v := range logits {
-		top = max(top, v)
-	}
-	norm := logNorm(logits, top)
-	out.Logprob = logprob(logits[out.Token], top, norm)
-	out.Top = likeliest(out.Top, logits, n, top, norm)
+func (s *Sampler) logprobs(out *backend.Sampled, r *Scan, n int) {
+	norm := math.Log(r.total())
+	out.Logprob = logprob(r.Values[out.Token], r.Top, norm)
+	out.Top, s.bars = r.likeliest(out.Top, n, norm, s.bars)
 }
 
 // Score is a token under logits that it was not sampled from, with the n
 // likeliest. Of tokens as likely as this one none counts in its rank.
 func Score(logits []float32, id int32, n int) (llm.PromptLogprob, error) {
-	if hasNaN(logits) {
+	all := make([]Scan, 1)
+	r := &all[0]
+	r.set(logits, nil, Plain{})
+	Plain{}.Maxima(all)
+	if r.NaN {
 		return llm.PromptLogprob{}, ErrNaN
 	}
-	top, v, rank := logits[0], logits[id], 1
+	v, p := logits[id], llm.PromptLogprob{Rank: 1}
 	for _, w := range logits {
 		if w > v {
-			rank++
+			p.Rank++
 		}
-		top = max(top, w)
 	}
-	norm := logNorm(logits, top)
-	p := llm.PromptLogprob{Rank: rank}
-	p.TokenLogprob = llm.TokenLogprob{ID: id, Logprob: logprob(v, top, norm)}
-	p.Top = likeliest(nil, logits, n, top, norm)
+	r.weigh(1, 0)
+	Plain{}.Sums(all)
+	norm := math.Log(r.total())
+	p.TokenLogprob = llm.TokenLogprob{ID: id, Logprob: logprob(v, r.Top, norm)}
+	p.Top, _ = r.likeliest(nil, n, norm, nil)
 	return p, nil
 }
 
 // likeliest appends to dst the n likeliest tokens.
-func likeliest(dst []llm.TokenLogprob, logits []float32, n int, top float32, norm float64) []llm.TokenLogprob {
-	if n = min(n, len(logits)); n <= 0 {
-		return dst
+func (r *Scan) likeliest(dst []llm.TokenLogprob, n int, norm float64, scratch []float32) ([]llm.TokenLogprob, []float32) {
+	if n = min(n, len(r.Values)); n <= 0 {
+		return dst, scratch
 	}
-	dst = topN(slices.Grow(dst, n), logits, n)
+	bar, scratch := r.bar(n, scratch)
+	dst = slices.Grow(dst, n)
+	r.from(bar, func(id int32, v float32) { dst = insert(dst, n, id, v) })
 	for i := range dst {
-		dst[i].Logprob = logprob(dst[i].Logprob, top, norm)
+		dst[i].Logprob = logprob(dst[i].Logprob, r.Top, norm)
 	}
-	return dst
-}
-
-// logNorm is log(sum(exp(v-top))).
-func logNorm(logits []float32, top float32) float64 {
-	sum := 0.0
-	for _, v := range logits {
-		sum += weight(v, top, 1)
-	}
-	return math.Log(sum)
+	return dst, scratch
 }
 
 func logprob(v, top float32, norm float64) float32 {
@@ -68,21 +61,19 @@ func logprob(v, top float32, norm float64) float32 {
 	return float32(float64(v) - float64(top) - norm)
 }
 
-// topN is the n tokens with the largest logits, likeliest first, with the logit
-// in place of the log-probability. n is small: an insertion sort.
-func topN(dst []llm.TokenLogprob, logits []float32, n int) []llm.TokenLogprob {
-	for i, v := range logits {
-		if len(dst) == n {
-			if v <= dst[n-1].Logprob {
-				continue
-			}
-			dst = dst[:n-1]
+// insert keeps in dst the n tokens with the largest logits, likeliest first, with
+// the logit in place of the log-probability. Tokens come in order of id. n is small:
+// an insertion sort.
+func insert(dst []llm.TokenLogprob, n int, id int32, v float32) []llm.TokenLogprob {
+	if len(dst) == n {
+		if v <= dst[n-1].Logprob {
+			return dst
 		}
-		at := len(dst)
-		for at > 0 && v > dst[at-1].Logprob {
-			at--
-		}
-		dst = slices.Insert(dst, at, llm.TokenLogprob{ID: int32(i), Logprob: v})
+		dst = dst[:n-1]
 	}
-	return dst
+	at := len(dst)
+	for at > 0 && v > dst[at-1].Logprob {
+		at--
+	}
+	return slices.Insert(dst, at, llm.TokenLogprob{ID: id, Logprob: v})
 }

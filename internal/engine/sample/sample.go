@@ -9,8 +9,7 @@ package sample
 
 import (
 	"errors"
-	"math"
-	"math/bits"
+	"slices"
 
 	"github.com/reasond/reasond/internal/backend"
 )
@@ -28,9 +27,22 @@ const greedyBelow = 1e-5
 // Sampler holds scratch memory; the zero value is ready. It serves one
 // goroutine at a time and any number of states.
 type Sampler struct {
+	by    Scanner // nil: Plain
+	scans []Scan  // of the jobs at hand
+	own   []Scan  // one: of a row whose logits are adjusted
+	one   []job
+
 	adjusted []float32
-	weights  []float64
 	kept     []candidate
+	bars     []float32
+}
+
+// job is a token to be sampled.
+type job struct {
+	logits []float32
+	mask   []uint32
+	view   int // index of the row's scan; -1: its logits have to be adjusted first
+	plain  int // index of the scan of all logits, for log-probabilities; -1: not wanted
 }
 
 // Row samples the token at position pos from logits and counts it in st. mask
@@ -38,84 +50,114 @@ type Sampler struct {
 // not changed. out is overwritten; the storage of out.Top is reused. On an
 // error out.Err is set and st is as before.
 func (s *Sampler) Row(out *backend.Sampled, logits []float32, st *State, pos int32, mask []uint32) {
+	s.one = append(s.one[:0], job{logits: logits, mask: mask})
+	s.read(s.one, func(int) *State { return st })
+	s.finish(out, &s.one[0], st, pos)
+}
+
+func (s *Sampler) scanner() Scanner {
+	if s.by == nil {
+		return Plain{}
+	}
+	return s.by
+}
+
+// read makes the scans of all jobs at once. Those whose logits their state adjusts
+// follow when it is their turn: what comes before them in their slot counts.
+func (s *Sampler) read(jobs []job, state func(i int) *State) {
+	s.scans = s.scans[:0]
+	for i := range jobs {
+		j, st := &jobs[i], state(i)
+		j.view, j.plain = -1, -1
+		if !st.adjusts() {
+			j.view = s.scan(j.logits, j.mask)
+		}
+		if st.params.Logprobs {
+			if j.plain = j.view; j.view < 0 || j.mask != nil || st.weighs() {
+				j.plain = s.scan(j.logits, nil)
+			}
+		}
+	}
+	s.scanner().Maxima(s.scans)
+	weighs := false
+	for i := range jobs {
+		j, st := &jobs[i], state(i)
+		if j.view >= 0 && st.weighs() {
+			weighs = s.scans[j.view].weigh(1/st.params.Temperature, st.params.MinP) || weighs
+		}
+		if j.plain >= 0 {
+			weighs = s.scans[j.plain].weigh(1, 0) || weighs
+		}
+	}
+	if weighs {
+		s.scanner().Sums(s.scans)
+	}
+}
+
+// scan takes the next scan and returns its index.
+func (s *Sampler) scan(values []float32, mask []uint32) int {
+	n := len(s.scans)
+	if n < cap(s.scans) {
+		s.scans = s.scans[:n+1]
+	} else {
+		s.scans = append(s.scans, Scan{})
+	}
+	s.scans[n].set(values, mask, s.scanner())
+	return n
+}
+
+// weigh asks for the sums of a scan that has its maxima, and reports whether they
+// can be had.
+func (r *Scan) weigh(invT, minP float64) bool {
+	if r.NaN {
+		return false
+	}
+	r.Top, r.InvT, r.MinP = slices.Max(r.Max), invT, minP
+	return true
+}
+
+// finish samples a job that was read.
+func (s *Sampler) finish(out *backend.Sampled, j *job, st *State, pos int32) {
 	*out = backend.Sampled{Top: out.Top[:0]}
-	token, err := s.token(logits, st, int(pos), mask)
+	var view *Scan
+	if j.view < 0 || st.adjusts() {
+		view = s.adjust(j, st)
+	} else {
+		view = &s.scans[j.view]
+	}
+	token, err := view.best()
 	if err != nil {
 		out.Err = err
 		return
 	}
+	if st.params.Temperature >= greedyBelow {
+		token = s.draw(view, view.Values[token], st, int(pos))
+	}
 	out.Token = token
-	if st.params.Logprobs {
-		s.logprobs(out, logits, st.params.TopLogprobs)
+	if j.plain >= 0 {
+		s.logprobs(out, &s.scans[j.plain], st.params.TopLogprobs)
 	}
 	st.add(token)
 }
 
-func (s *Sampler) token(logits []float32, st *State, pos int, mask []uint32) (int32, error) {
-	values := logits
-	if mask != nil && !st.adjusts() && st.params.Temperature < greedyBelow {
-		return argmaxOf(logits, mask)
+// adjust is the scan of a row under its state's bias and penalties.
+func (s *Sampler) adjust(j *job, st *State) *Scan {
+	if cap(s.adjusted) < len(j.logits) {
+		s.adjusted = s.scanner().Floats(len(j.logits))
 	}
-	if mask != nil || st.adjusts() {
-		// Adjusting can hide a NaN (a mask overwrites it), so it is looked for before.
-		if hasNaN(logits) {
-			return 0, ErrNaN
-		}
-		s.adjusted = append(s.adjusted[:0], logits...)
-		values = s.adjusted
-		st.adjust(values)
-		applyMask(values, mask)
+	values := s.adjusted[:len(j.logits)]
+	copy(values, j.logits)
+	hidden := st.adjust(values)
+	if s.own == nil {
+		s.own = make([]Scan, 1)
 	}
-	best, err := argmax(values)
-	if err != nil || st.params.Temperature < greedyBelow {
-		return best, err
+	view := &s.own[0]
+	view.set(values, j.mask, s.scanner())
+	s.scanner().Maxima(s.own)
+	if view.NaN = view.NaN || hidden; st.weighs() && view.weigh(1/st.params.Temperature, st.params.MinP) {
+		s.scanner().Sums(s.own)
 	}
-	return s.draw(values, values[best], st, pos), nil
-}
-
-// argmax is the id of the largest value, the lowest one among equals.
-func argmax(values []float32) (int32, error) {
-	best, at, nan := float32(math.Inf(-1)), -1, false
-	for i, v := range values {
-		if v > best {
-			best, at = v, i
-		}
-		if v != v {
-			nan = true
-		}
-	}
-	switch {
-	case nan:
-		return 0, ErrNaN
-	case at < 0:
-		return 0, ErrNothing
-	}
-	return int32(at), nil
-}
-
-// argmaxOf is argmax over the ids that the mask allows, in one pass. A NaN counts
-// wherever it stands.
-func argmaxOf(values []float32, mask []uint32) (int32, error) {
-	best, at := float32(math.Inf(-1)), -1
-	for i := 0; i < len(values); i += 32 {
-		chunk := values[i:min(i+32, len(values))]
-		if hasNaN(chunk) {
-			return 0, ErrNaN
-		}
-		word := uint32(0)
-		if i/32 < len(mask) {
-			word = mask[i/32]
-		}
-		for word &= uint32(1<<len(chunk) - 1); word != 0; word &= word - 1 {
-			if j := bits.TrailingZeros32(word); chunk[j] > best {
-				best, at = chunk[j], i+j
-			}
-		}
-	}
-	if at < 0 {
-		return 0, ErrNothing
-	}
-	return int32(at), nil
+	return view
 }
 
 func hasNaN(values []float32) bool {
@@ -125,25 +167,4 @@ func hasNaN(values []float32) bool {
 		}
 	}
 	return false
-}
-
-func applyMask(values []float32, mask []uint32) {
-	if mask == nil {
-		return
-	}
-	none := float32(math.Inf(-1))
-	for i := 0; i < len(values); i += 32 {
-		word := uint32(0)
-		if i/32 < len(mask) {
-			word = mask[i/32]
-		}
-		if word == math.MaxUint32 {
-			continue
-		}
-		for j := range values[i:min(i+32, len(values))] {
-			if word>>j&1 == 0 {
-				values[i+j] = none
-			}
-		}
-	}
 }

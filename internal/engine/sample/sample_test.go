@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/reasond/reasond/internal/backend"
@@ -371,7 +371,7 @@ func TestResetForgetsTheLastSequence(t *testing.T) {
 }
 
 func TestSlotsSampleInOrderAndRememberTheLast(t *testing.T) {
-	s := NewSlots(2)
+	s := NewSlots(2, nil)
 	s.Set(0, backend.Slot{Prompt: []int32{4, 9}})
 	s.Set(1, backend.Slot{Prompt: []int32{4}, Generated: []int32{3}})
 	if s.Last(0) != 9 || s.Last(1) != 3 {
@@ -398,54 +398,51 @@ func TestSlotsSampleInOrderAndRememberTheLast(t *testing.T) {
 	}
 }
 
-// Law: workers change no result, and samples of one slot stay in order.
-func TestParallelSamplingGivesTheSame(t *testing.T) {
+// Law: a batch gives what its rows give one by one, whatever their parameters, and
+// samples of one slot stay in order.
+func TestABatchSamplesAsItsRowsAlone(t *testing.T) {
 	const rows, vocab = 24, 500
 	rng := rand.New(rand.NewPCG(5, 5))
-	logits := make([][]float32, rows)
-	for i := range logits {
-		logits[i] = make([]float32, vocab)
-		for j := range logits[i] {
-			logits[i][j] = float32(rng.NormFloat64())
-		}
+	var all []llm.SamplingParams
+	for _, name := range slices.Sorted(maps.Keys(benchmarks())) {
+		all = append(all, benchmarks()[name])
 	}
-	run := func(parallel, twice bool) (tokens []int32) {
-		s := NewSlots(rows)
-		if parallel {
-			s.Parallel(3, func(n int, do func(worker, i int)) {
-				var wait sync.WaitGroup
-				for w := range 3 {
-					wait.Go(func() {
-						for i := w; i < n; i += 3 {
-							do(w, i)
-						}
-					})
-				}
-				wait.Wait()
-			})
-		}
-		b := backend.Batch{Sampled: make([]backend.Sampled, 0, rows), LogitRows: make([]int32, rows)}
+	mask := make([]uint32, rows*((vocab+31)/32))
+	for i := range mask {
+		mask[i] = rng.Uint32() | rng.Uint32()
+	}
+	for _, slots := range []int{rows, 5} {
+		alone, together := NewSlots(rows, nil), NewSlots(rows, nil)
 		for i := range rows {
-			slot := i
-			if twice {
-				slot = i % 5
-			}
-			s.Set(i, backend.Slot{Params: params(func(p *llm.SamplingParams) { p.FrequencyPenalty, p.TopP = 2, 0.5 })})
-			b.Samples = append(b.Samples, backend.Sample{Slot: int32(slot), Logits: int32(i), Pos: int32(i)})
+			s := backend.Slot{Params: all[i%len(all)], Prompt: []int32{1, 2, 3}}
+			s.Params.Seed = uint64(i)
+			alone.Set(i, s)
+			together.Set(i, s)
 		}
-		for range 5 {
-			if err := s.Sample(&b, func(i int) []float32 { return logits[i] }); err != nil {
+		for step := range int32(20) {
+			logits := make([][]float32, rows)
+			b := backend.Batch{Sampled: make([]backend.Sampled, 0, rows), LogitRows: make([]int32, rows), Masks: mask, MaskWords: (vocab + 31) / 32}
+			for i := range logits {
+				logits[i] = make([]float32, vocab)
+				for k := range logits[i] {
+					logits[i][k] = float32(rng.NormFloat64() * 3)
+				}
+				b.Samples = append(b.Samples, backend.Sample{Slot: int32(i % slots), Logits: int32(i), Pos: step, Masked: i%3 == 0})
+			}
+			if err := together.Sample(&b, func(i int) []float32 { return logits[i] }); err != nil {
 				t.Fatal(err)
 			}
-			for _, out := range b.Sampled {
-				tokens = append(tokens, out.Token)
+			for i, r := range b.Samples {
+				var out backend.Sampled
+				var allowed []uint32
+				if r.Masked {
+					allowed = mask[i*b.MaskWords:][:b.MaskWords]
+				}
+				new(Sampler).Row(&out, logits[i], &alone.states[r.Slot], r.Pos, allowed)
+				if got := b.Sampled[i]; got.Token != out.Token || got.Logprob != out.Logprob || !slices.Equal(got.Top, out.Top) || got.Err != out.Err {
+					t.Fatalf("%d slots, step %d, row %d:\n got %+v\nwant %+v", slots, step, i, got, out)
+				}
 			}
-		}
-		return tokens
-	}
-	for _, twice := range []bool{false, true} {
-		if !slices.Equal(run(false, twice), run(true, twice)) {
-			t.Errorf("tokens differ (slots twice: %v)", twice)
 		}
 	}
 }
@@ -501,17 +498,36 @@ func benchmarks() map[string]llm.SamplingParams {
 	}
 }
 
+// BenchmarkRow samples 16 rows a step, as a step of a crowd does.
 func BenchmarkRow(b *testing.B) {
-	logits := benchLogits(151_936)
-	for name, p := range benchmarks() {
-		b.Run(fmt.Sprintf("%s-151936", name), func(b *testing.B) {
-			b.ReportAllocs()
-			st := newState(backend.Slot{Params: p, Prompt: make([]int32, 1000)})
-			var sampler Sampler
-			var out backend.Sampled
-			for pos := int32(0); b.Loop(); pos++ {
-				sampler.Row(&out, logits, st, pos, nil)
+	for _, vocab := range []int{49_152, 151_936} {
+		logits := benchLogits(16 * vocab)
+		words := (vocab + 31) / 32
+		mask := make([]uint32, 16*words)
+		for i := range mask {
+			mask[i] = 0xfffff7ff
+		}
+		for name, p := range benchmarks() {
+			for _, masked := range []bool{false, true} {
+				b.Run(fmt.Sprintf("%s/vocab=%d/masked=%v", name, vocab, masked), func(b *testing.B) {
+					b.ReportAllocs()
+					s := NewSlots(16, nil)
+					batch := backend.Batch{Sampled: make([]backend.Sampled, 0, 16), LogitRows: make([]int32, 16), Masks: mask, MaskWords: words}
+					for i := range 16 {
+						s.Set(i, backend.Slot{Params: p, Prompt: make([]int32, 1000)})
+						batch.Samples = append(batch.Samples, backend.Sample{Slot: int32(i), Logits: int32(i), Masked: masked})
+					}
+					row := func(i int) []float32 { return logits[i*vocab:][:vocab] }
+					for b.Loop() {
+						if err := s.Sample(&batch, row); err != nil {
+							b.Fatal(err)
+						}
+						for i := range batch.Samples {
+							batch.Samples[i].Pos++
+						}
+					}
+				})
 			}
-		})
+		}
 	}
 }

@@ -9,27 +9,16 @@ import (
 // Slots is the sampling half of a backend whose logits the host can read: the
 // states of all slots and the last token of each.
 type Slots struct {
-	states   []State
-	last     []int32
-	samplers []Sampler // one a worker
-	each     Each
-	busy     []bool // slots of this batch, while it is checked
-	runs     []int  // where each run of samples of one slot begins, and their number
+	states  []State
+	last    []int32
+	sampler Sampler
+	jobs    []job
 }
 
-// Each calls do(worker, i) for every i below n, from up to as many workers at
-// the same time as Parallel was told, and returns when all are done. A worker
-// does one call at a time.
-type Each func(n int, do func(worker, i int))
-
-// NewSlots makes n slots, all empty.
-func NewSlots(n int) *Slots {
-	return &Slots{states: make([]State, n), last: make([]int32, n), samplers: make([]Sampler, 1), busy: make([]bool, n)}
-}
-
-// Parallel lets Sample spread rows over workers. Results do not depend on it.
-func (s *Slots) Parallel(workers int, each Each) {
-	s.samplers, s.each = make([]Sampler, max(workers, 1)), each
+// NewSlots makes n slots, all empty, of which rows are read by a scanner; nil is
+// Plain. Results do not depend on it.
+func NewSlots(n int, by Scanner) *Slots {
+	return &Slots{states: make([]State, n), last: make([]int32, n), sampler: Sampler{by: by}}
 }
 
 // Set binds a slot to a sequence. The slot's last token is the sequence's.
@@ -54,58 +43,49 @@ func (s *Slots) Last(slot int32) int32 { return s.last[slot] }
 // alone; what is drafted behind it is not taken. The error is the batch's: nothing
 // was sampled.
 func (s *Slots) Sample(b *backend.Batch, row func(i int) []float32) error {
-	apart, err := s.check(b)
-	if err != nil {
+	if err := s.check(b); err != nil {
 		return err
 	}
-	n := len(b.Samples)
-	b.Sampled = b.Sampled[:n]
-	runs := len(s.runs) - 1
-	if s.each != nil && apart && runs > 1 {
-		s.each(runs, func(worker, i int) { s.run(b, row, worker, s.runs[i], s.runs[i+1]) })
-		return nil
+	s.jobs = s.jobs[:0]
+	for i, r := range b.Samples {
+		j := job{logits: row(int(r.Logits))}
+		if r.Masked {
+			j.mask = b.Masks[i*b.MaskWords : (i+1)*b.MaskWords]
+		}
+		s.jobs = append(s.jobs, j)
 	}
-	s.run(b, row, 0, 0, n)
+	s.sampler.read(s.jobs, func(i int) *State { return &s.states[b.Samples[i].Slot] })
+	b.Sampled = b.Sampled[:len(b.Samples)]
+	s.finish(b)
 	return nil
 }
 
-// check refuses samples that are out of range, finds the runs of one slot each, and
-// reports whether these are of different slots.
-func (s *Slots) check(b *backend.Batch) (apart bool, err error) {
+// check refuses samples that are out of range.
+func (s *Slots) check(b *backend.Batch) error {
 	if len(b.Samples) > cap(b.Sampled) {
-		return false, fmt.Errorf("sample: %d samples exceed the batch's %d", len(b.Samples), cap(b.Sampled))
+		return fmt.Errorf("sample: %d samples exceed the batch's %d", len(b.Samples), cap(b.Sampled))
 	}
-	clear(s.busy)
-	s.runs = s.runs[:0]
-	apart = true
 	for i, r := range b.Samples {
 		follows := i > 0 && b.Samples[i-1].Slot == r.Slot
 		switch {
 		case r.Slot < 0 || int(r.Slot) >= len(s.states):
-			return false, fmt.Errorf("sample: sample %d is of slot %d of %d", i, r.Slot, len(s.states))
+			return fmt.Errorf("sample: sample %d is of slot %d of %d", i, r.Slot, len(s.states))
 		case r.Logits < 0 || int(r.Logits) >= len(b.LogitRows):
-			return false, fmt.Errorf("sample: sample %d wants logits row %d of %d", i, r.Logits, len(b.LogitRows))
+			return fmt.Errorf("sample: sample %d wants logits row %d of %d", i, r.Logits, len(b.LogitRows))
 		case r.Masked && (i+1)*b.MaskWords > len(b.Masks):
-			return false, fmt.Errorf("sample: sample %d has no mask", i)
+			return fmt.Errorf("sample: sample %d has no mask", i)
 		case r.Drafted && (!follows || int(b.LogitRows[r.Logits]) >= len(b.Token)):
-			return false, fmt.Errorf("sample: sample %d is of a guess at nothing", i)
+			return fmt.Errorf("sample: sample %d is of a guess at nothing", i)
 		}
-		if follows {
-			continue
-		}
-		apart = apart && !s.busy[r.Slot]
-		s.busy[r.Slot] = true
-		s.runs = append(s.runs, i)
 	}
-	s.runs = append(s.runs, len(b.Samples))
-	return apart, nil
+	return nil
 }
 
-// run does the samples from one to another, in order. wrong says that the last
-// guess was not what was sampled, or that nothing was.
-func (s *Slots) run(b *backend.Batch, row func(i int) []float32, worker, from, to int) {
+// finish does the samples in order. wrong says that the last guess was not what was
+// sampled, or that nothing was.
+func (s *Slots) finish(b *backend.Batch) {
 	wrong := false
-	for i := from; i < to; i++ {
+	for i := range b.Samples {
 		r, out := &b.Samples[i], &b.Sampled[i]
 		if !r.Drafted {
 			wrong = false
@@ -116,20 +96,9 @@ func (s *Slots) run(b *backend.Batch, row func(i int) []float32, worker, from, t
 			*out = backend.Sampled{Token: backend.NotTaken, Top: out.Top[:0]}
 			continue
 		}
-		s.one(b, row, worker, i)
-		wrong = out.Err != nil
-	}
-}
-
-func (s *Slots) one(b *backend.Batch, row func(i int) []float32, worker, i int) {
-	r := b.Samples[i]
-	var mask []uint32
-	if r.Masked {
-		mask = b.Masks[i*b.MaskWords : (i+1)*b.MaskWords]
-	}
-	out := &b.Sampled[i]
-	s.samplers[worker].Row(out, row(int(r.Logits)), &s.states[r.Slot], r.Pos, mask)
-	if out.Err == nil {
-		s.last[r.Slot] = out.Token
+		s.sampler.finish(out, &s.jobs[i], &s.states[r.Slot], r.Pos)
+		if wrong = out.Err != nil; !wrong {
+			s.last[r.Slot] = out.Token
+		}
 	}
 }

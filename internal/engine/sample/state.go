@@ -90,9 +90,12 @@ func (st *State) adjusts() bool {
 	return len(st.bias) > 0 || len(st.count) > 0 || st.tooShort() && len(st.end) > 0
 }
 
-// adjust applies bias, penalties and min_tokens to a row of logits. Ids beyond
-// the row are ignored.
-func (st *State) adjust(values []float32) {
+// weighs reports whether a token is drawn by the weights of all.
+func (st *State) weighs() bool { return st.params.Temperature >= greedyBelow && st.params.TopK <= 0 }
+
+// adjust applies bias, penalties and min_tokens to a row of logits, and reports
+// whether it has hidden a NaN. Ids beyond the row are ignored.
+func (st *State) adjust(values []float32) (hidden bool) {
 	in := func(id int32) bool { return id >= 0 && int(id) < len(values) }
 	for _, b := range st.bias {
 		if in(b.id) {
@@ -120,8 +123,10 @@ func (st *State) adjust(values []float32) {
 	if st.tooShort() {
 		for _, id := range st.end {
 			if in(id) {
+				hidden = hidden || values[id] != values[id]
 				values[id] = float32(math.Inf(-1))
 			}
 		}
 	}
+	return hidden
 }
