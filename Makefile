@@ -104,8 +104,13 @@ fuzz: native ## run each fuzz target for FUZZTIME (10s)
 	@.ci/fuzz '$(or $(FUZZTIME),10s)'
 
 .PHONY: bench
-bench: native ## run the benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: build models ## measure: Go benchmarks, reasond bench, perplexity (BENCH="speed perplexity")
+	@GO='$(GO)' .ci/bench '$(PYTHON)' $(BIN)
+
+.PHONY: bench-peer
+bench-peer: build models ## run llama.cpp and reasond in turns and print ratios (PEER="prefill decode")
+	$(call need,$(PYTHON),Python 3 runs llama.cpp)
+	@.ci/bench-peer '$(PYTHON)' $(BIN)
 
 .PHONY: clean
 clean: ## remove what was built (caches stay)
