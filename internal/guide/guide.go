@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/reasond/reasond/api/reasoning"
 	"github.com/reasond/reasond/internal/llm"
@@ -392,6 +393,7 @@ func (g *Guide) rest() []int32 {
 func (g *Guide) due() Stop {
 	b := g.c.Budget
 	switch {
+	case g.c.Whole && within(g.tail):
 	case g.now.Load():
 		return Client
 	case b.Limited && g.thought >= b.Tokens:
@@ -412,6 +414,14 @@ func (g *Guide) reserved() int {
 		return math.MaxInt
 	}
 	return g.c.MaxTokens - g.total - len(g.c.End) - g.c.Budget.Reserve
+}
+
+// room is how many tokens the thought may still have.
+func (g *Guide) room() int {
+	if !g.c.Budget.Limited {
+		return g.reserved()
+	}
+	return min(g.reserved(), g.c.Budget.Tokens-g.thought)
 }
 
 // endsSentence reports whether text ends a sentence or a line. A point right
@@ -441,11 +451,7 @@ func (g *Guide) jump() ([]int32, error) {
 		return g.c.Answer.Forced()
 	case g.stage == reasoning.InReasoning && g.c.Thought != nil && !g.closing:
 		ids, err := g.c.Thought.Forced()
-		room := g.reserved()
-		if g.c.Budget.Limited {
-			room = min(room, g.c.Budget.Tokens-g.thought)
-		}
-		return ids[:min(len(ids), room)], err
+		return ids[:min(len(ids), g.room())], err
 	}
 	return nil, nil
 }
@@ -482,8 +488,14 @@ func (g *Guide) maskWhole(dst []uint32) error {
 	if g.unheld != nil {
 		return g.unheld
 	}
-	if err := g.c.Answer.Mask(dst); err != nil || g.stage != reasoning.InReasoning || g.c.Thought == nil {
+	if err := g.c.Answer.Mask(dst); err != nil || g.stage != reasoning.InReasoning {
 		return err
+	}
+	if g.room() <= utf8.UTFMax { // the thought must not end within a character: its grammar is of whole ones
+		g.masks.partial.outOf(dst)
+	}
+	if g.c.Thought == nil {
+		return nil
 	}
 	own := make([]uint32, len(dst))
 	if err := g.maskOwn(own); err != nil {

@@ -3,6 +3,7 @@ package guide
 import (
 	"bytes"
 	"sync"
+	"unicode/utf8"
 )
 
 // Shared is what the guides of one model and parser share: sets of tokens that
@@ -20,6 +21,7 @@ type masks struct {
 	silent set // tokens that say nothing: these, and control tokens
 	// leading are the tokens that begin with white space.
 	leading set
+	partial set // tokens that end within a character
 	// straddling are the tokens that might end a thought and begin the answer at
 	// once: those with a marker's last byte and something behind it.
 	straddling []int32
@@ -29,7 +31,7 @@ func (s *Shared) masks(c *Config) *masks {
 	s.once.Do(func() {
 		s.all.framed = s.Framed
 		n := c.Vocab.Size()
-		for _, one := range []*set{&s.all.blank, &s.all.silent, &s.all.leading} {
+		for _, one := range []*set{&s.all.blank, &s.all.silent, &s.all.leading, &s.all.partial} {
 			*one = make(set, (n+31)/32)
 		}
 		for id := range int32(n) {
@@ -45,12 +47,25 @@ func (s *Shared) masks(c *Config) *masks {
 					allow(s.all.leading, id)
 				}
 			}
+			if within(text) {
+				allow(s.all.partial, id)
+			}
 			if mayStraddle(text, c.Closes) {
 				s.all.straddling = append(s.all.straddling, id)
 			}
 		}
 	})
 	return &s.all
+}
+
+// within reports whether a text ends within a character.
+func within(text []byte) bool {
+	for i := len(text) - 1; i >= 0 && i > len(text)-utf8.UTFMax; i-- {
+		if utf8.RuneStart(text[i]) {
+			return !utf8.FullRune(text[i:])
+		}
+	}
+	return false
 }
 
 func mayStraddle(text []byte, closes []string) bool {

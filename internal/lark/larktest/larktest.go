@@ -58,7 +58,7 @@ type Rig struct {
 	*tokenizer.Tokenizer
 	grammars *grammar.Compiler
 	EOS      int32
-	random   *rand.Rand
+	Random   *rand.Rand
 	schemas  map[string]*jsonschema.Schema
 }
 
@@ -78,7 +78,7 @@ func NewRig(t testing.TB, markers ...string) *Rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Rig{Tokenizer: tok, EOS: int32(256 + len(words)), random: rand.New(rand.NewPCG(11, uint64(len(markers)))), schemas: map[string]*jsonschema.Schema{}}
+	r := &Rig{Tokenizer: tok, EOS: int32(256 + len(words)), Random: rand.New(rand.NewPCG(11, uint64(len(markers)))), schemas: map[string]*jsonschema.Schema{}}
 	trie, err := tok.Trie([]int32{r.EOS})
 	if err != nil {
 		t.Fatal(err)
@@ -232,18 +232,18 @@ func (r *Rig) Draw(mask []uint32) (int32, bool) {
 			text = append(text, id)
 		}
 	}
-	if n := len(control); n > 0 && (len(text) == 0 || r.random.IntN(3) == 0) {
-		return control[r.random.IntN(n)], true
+	if n := len(control); n > 0 && (len(text) == 0 || r.Random.IntN(3) == 0) {
+		return control[r.Random.IntN(n)], true
 	}
 	if len(text) == 0 {
 		return 0, false
 	}
-	id := text[r.random.IntN(len(text))]
+	id := text[r.Random.IntN(len(text))]
 	for range 3 {
 		if b := r.Vocab().Bytes(id); len(b) > 0 && b[0] >= ' ' && b[0] < 127 {
 			break
 		}
-		id = text[r.random.IntN(len(text))]
+		id = text[r.Random.IntN(len(text))]
 	}
 	return id, true
 }
