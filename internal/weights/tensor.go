@@ -30,6 +30,8 @@ const (
 	U8  = quant.U8
 	I32 = quant.I32
 	I64 = quant.I64
+
+	Q5_0 = quant.Q5_0
 )
 
 // Tensor is a matrix or vector of a model file, row-major [rows(out)][cols(in)].

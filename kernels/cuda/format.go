@@ -87,10 +87,10 @@ const (
 func (f Format) record() int { return formats[f].codes + tileRows*formats[f].scales }
 
 // formatOf is the device's format for a tensor. What has no packed layout (F32,
-// F16; scales that groups of 32 columns do not share) is rounded to bfloat16.
+// F16, Q5_0; scales that groups of 32 columns do not share) is rounded to bfloat16.
 func formatOf(t weights.Tensor) (Format, error) {
 	switch t.DType {
-	case weights.F32, weights.F16, weights.BF16:
+	case weights.F32, weights.F16, weights.BF16, weights.Q5_0:
 		return FormatBF16, nil
 	case weights.Q8_0:
 		return FormatQ8, nil

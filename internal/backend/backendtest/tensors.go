@@ -14,6 +14,7 @@ import (
 var (
 	tableDTypes = []weights.DType{
 		weights.F32, weights.F16, weights.BF16, weights.Q8_0, weights.Q4_0, weights.Q4_1, weights.Q5_K, weights.Q4_K, weights.Q6_K,
+		weights.Q5_0,
 	}
 	allDTypes = append(tableDTypes[:len(tableDTypes):len(tableDTypes)], weights.MXFP4, weights.F8E4M3, weights.I4)
 )
@@ -24,6 +25,7 @@ var scales = map[weights.DType][]struct{ at, exponent int }{
 	weights.Q8_0: {{0, -7}},
 	weights.Q4_0: {{0, -3}},
 	weights.Q4_1: {{0, -4}, {2, -2}},
+	weights.Q5_0: {{0, -4}},
 	weights.Q5_K: {{0, -10}, {2, -7}},
 	weights.Q4_K: {{0, -9}, {2, -7}},
 	weights.Q6_K: {{208, -11}},

@@ -16,8 +16,9 @@ import (
 //	I4      Q4_0 where all zeros are 8, Q8_0 (code - zero); where a group is not
 //	        whole blocks or a scale is no half, BF16, in float32 mode F32
 //	F8E4M3  BF16, in float32 mode F32
+//	Q5_0    Q8_0
 //
-// Q8_0 takes twice the bytes of 4-bit codes, BF16 twice those of 8-bit ones. BF16
+// Q8_0 takes twice the bytes of 4-bit codes and half as many again as Q5_0's, BF16 twice those of 8-bit ones. BF16
 // rounds, but of MXFP4 it holds every value.
 func (b *Backend) form(t weights.Tensor) weights.DType {
 	float := weights.BF16
@@ -29,6 +30,8 @@ func (b *Backend) form(t weights.Tensor) weights.DType {
 		return mxfp4Form(t)
 	case weights.F8E4M3:
 		return float
+	case weights.Q5_0:
+		return weights.Q8_0
 	case weights.I4:
 		if form, ok := i4Form(t); ok {
 			return form
@@ -107,8 +110,10 @@ func rowsIn(form weights.DType, t weights.Tensor, from, to int) []byte {
 	if n := t.RowBytes(); form == t.DType {
 		return t.Data[from*n : to*n]
 	}
-	switch form {
-	case weights.Q8_0, weights.Q4_0:
+	switch {
+	case t.DType == weights.Q5_0:
+		return q5AsQ8(t, from, to)
+	case form == weights.Q8_0 || form == weights.Q4_0:
 		return i4AsBlocks(form, t, from, to)
 	}
 	var out []byte
@@ -132,6 +137,20 @@ func bfloat16(u uint32) uint16 {
 		return uint16(u>>16) | 64
 	}
 	return uint16((u + 0x7fff + u>>16&1) >> 16)
+}
+
+// q5AsQ8 keeps the scales and widens the codes.
+func q5AsQ8(t weights.Tensor, from, to int) []byte {
+	n := t.RowBytes()
+	var out []byte
+	for b := t.Data[from*n : to*n]; len(b) > 0; b = b[weights.Q5_0.BlockBytes():] {
+		out = append(out, b[:2]...)
+		high := binary.LittleEndian.Uint32(b[2:])
+		for i := range 32 {
+			out = append(out, b[6+i%16]>>(i/16*4)&15|byte(high>>i&1)<<4-16)
+		}
+	}
+	return out
 }
 
 func i4AsBlocks(form weights.DType, t weights.Tensor, from, to int) []byte {

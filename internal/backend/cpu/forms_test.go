@@ -33,6 +33,7 @@ func TestFormsHoldTheValues(t *testing.T) {
 		{"I4 of odd rows", i4(r, 5, 70, 32, 0, 16, weights.F16), weights.F32, weights.BF16},
 		{"I4 of float32 scales", i4(r, 5, 64, 32, 0, 16, weights.F32), weights.F32, weights.BF16},
 		{"F8E4M3", f8(r, 5, 70), weights.F32, weights.BF16},
+		{"Q5_0", q5(r, 5, 96), weights.Q8_0, weights.Q8_0},
 	} {
 		for mode, want := range map[bool]weights.DType{true: c.float32, false: c.norm} {
 			t.Run(fmt.Sprint(c.name, " float32 ", mode), func(t *testing.T) {
@@ -153,6 +154,15 @@ func f8(r *rand.Rand, rows, cols int) weights.Tensor {
 	t.Scale = &weights.Tensor{Name: "s", Shape: []int{(rows + 3) / 4, (cols + 63) / 64}}
 	for range t.Scale.Elements() {
 		t.Scale.Data = binary.LittleEndian.AppendUint32(t.Scale.Data, math.Float32bits(float32(r.NormFloat64())))
+	}
+	return t
+}
+
+func q5(r *rand.Rand, rows, cols int) weights.Tensor {
+	t := weights.Tensor{Name: "t", DType: weights.Q5_0, Shape: []int{rows, cols}}
+	t.Data = random(r, rows*t.RowBytes())
+	for at := 0; at < len(t.Data); at += weights.Q5_0.BlockBytes() {
+		t.Data[at+1] = t.Data[at+1]&0x83 | 0x18 // a finite scale
 	}
 	return t
 }

@@ -197,6 +197,8 @@ func dtypeOf(number uint32) (quant.DType, error) {
 		return quant.Q4_0, nil
 	case 3:
 		return quant.Q4_1, nil
+	case 6:
+		return quant.Q5_0, nil
 	case 8:
 		return quant.Q8_0, nil
 	case 12:
@@ -218,7 +220,7 @@ func dtypeOf(number uint32) (quant.DType, error) {
 
 // unsupported names the types that exist in files but are not read.
 var unsupported = map[uint32]string{
-	6: "Q5_0", 7: "Q5_1", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 15: "Q8_K",
+	7: "Q5_1", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 15: "Q8_K",
 	16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL",
 	21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32",
 	27: "I64", 28: "F64", 29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0",

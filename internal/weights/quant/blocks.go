@@ -59,6 +59,16 @@ func q4_0(dst []float32, b []byte) {
 	}
 }
 
+// q5_0: d f16 | high bits uint32 | q uint4[32]   x[i] = d*(q[i]-16)
+// Nibbles as in q4_0; bit i of the word is bit 4 of element i.
+func q5_0(dst []float32, b []byte) {
+	d, high := half(b), binary.LittleEndian.Uint32(b[2:])
+	for j, q := range b[6:22] {
+		dst[j] = d * float32(int(q&0xf)|int(high>>j&1)<<4-16)
+		dst[j+16] = d * float32(int(q>>4)|int(high>>(j+16)&1)<<4-16)
+	}
+}
+
 // q4_1: d f16 | m f16 | q uint4[32]   x[i] = d*q[i] + m
 // The conversions keep the compiler from fusing product and sum.
 func q4_1(dst []float32, b []byte) {

@@ -32,6 +32,7 @@ const (
 	U8
 	I32
 	I64
+	Q5_0
 	dtypeCount
 )
 
@@ -57,6 +58,8 @@ var layouts = [dtypeCount]struct {
 	U8:  {"U8", 1, 1},
 	I32: {"I32", 1, 4},
 	I64: {"I64", 1, 8},
+
+	Q5_0: {"Q5_0", 32, 22},
 }
 
 // BlockSize is the number of elements a block holds: 1, 2, 32 or 256.
@@ -136,4 +139,5 @@ var blockFuncs = [dtypeCount]func(dst []float32, b []byte){
 
 	MXFP4: mxfp4,
 	I4:    i4,
+	Q5_0:  q5_0,
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var allDTypes = []DType{F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_K, Q4_K, Q6_K, MXFP4, F8E4M3, I4, U8, I32, I64}
+var allDTypes = []DType{F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_K, Q4_K, Q6_K, MXFP4, F8E4M3, I4, U8, I32, I64, Q5_0}
 
 // The values must be the gguf package's bit for bit, testdata/make_blocks.py.
 func TestBlocksEqualTheGGUFPackage(t *testing.T) {
@@ -25,7 +25,7 @@ func TestBlocksEqualTheGGUFPackage(t *testing.T) {
 	if err := json.Unmarshal(raw, &cases); err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range []DType{Q8_0, Q4_0, Q4_1, Q5_K, Q4_K, Q6_K, MXFP4} {
+	for _, d := range []DType{Q8_0, Q4_0, Q4_1, Q5_K, Q4_K, Q6_K, MXFP4, Q5_0} {
 		c, ok := cases[d.String()]
 		if !ok {
 			t.Errorf("%s: no golden", d)

@@ -12,7 +12,7 @@ import numpy as np
 
 Q = gguf.GGMLQuantizationType
 # format: the byte positions of its half-precision numbers
-HALVES = {Q.Q8_0: [0], Q.Q4_0: [0], Q.Q4_1: [0, 2], Q.Q4_K: [0, 2], Q.Q5_K: [0, 2], Q.Q6_K: [208], Q.MXFP4: []}
+HALVES = {Q.Q8_0: [0], Q.Q4_0: [0], Q.Q4_1: [0, 2], Q.Q4_K: [0, 2], Q.Q5_K: [0, 2], Q.Q6_K: [208], Q.MXFP4: [], Q.Q5_0: [0]}
 BLOCKS = 3
 
 rng = np.random.default_rng(7)
