@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Control are the tokens behind the 256 bytes.
@@ -19,8 +20,17 @@ var Control = []string{"<|im_start|>", EOS, "<think>", "</think>"}
 // EOS ends a text.
 const EOS = "<|im_end|>"
 
-// template opens a thought at the end of a prompt.
-const template = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>{% endif %}"
+// template is of a prompt's turns and what it ends with.
+const template = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}GENERATION{% endif %}"
+
+// Look is what a byte model looks like from outside: it knows nothing either way.
+type Look struct {
+	Control    []string // tokens behind the 256 bytes; EOS is the second
+	Generation string   // what a prompt ends with
+}
+
+// Thinking opens a thought at the end of a prompt.
+var Thinking = Look{Control, "<|im_start|>assistant\n<think>"}
 
 // Tokenizer is a tokenizer.json: ids 0 to 255 are the bytes, then come words,
 // which no text is encoded to, then control tokens.
@@ -75,11 +85,16 @@ const (
 	width  = 16 // of a head
 )
 
+// Write writes the folder of a model that looks like Thinking.
+func Write(dir string, seed uint64, bias map[string]float64) error {
+	return Thinking.Write(dir, seed, bias)
+}
+
 // Write writes the model's folder. bias is added to the logits of tokens, by
 // their text, whatever stands before them: the first number of the stream is the
 // same for all tokens, and the output layer reads the bias off it.
-func Write(dir string, seed uint64, bias map[string]float64) error {
-	size := 256 + len(Control)
+func (l Look) Write(dir string, seed uint64, bias map[string]float64) error {
+	size := 256 + len(l.Control)
 	r := rand.New(rand.NewPCG(seed, 1))
 	w := weights{header: map[string]any{}}
 	random := func(scale float64) func(int) float64 {
@@ -112,18 +127,18 @@ func Write(dir string, seed uint64, bias map[string]float64) error {
 	first := constant / math.Sqrt((constant*constant+hidden-1)/float64(hidden))
 	w.add("lm_head.weight", func(i int) float64 {
 		if i%hidden == 0 {
-			return bias[text(i/hidden)] / first
+			return bias[l.text(i/hidden)] / first
 		}
 		return 0.15 * r.NormFloat64()
 	}, size, hidden)
-	return w.files(dir, size)
+	return w.files(dir, size, l)
 }
 
-func text(id int) string {
+func (l Look) text(id int) string {
 	if id < 256 {
 		return string([]byte{byte(id)})
 	}
-	return Control[id-256]
+	return l.Control[id-256]
 }
 
 // weights is a safetensors file in the making.
@@ -143,15 +158,15 @@ func (w *weights) add(name string, value func(i int) float64, shape ...int) {
 	w.header[name] = map[string]any{"dtype": "F32", "shape": shape, "data_offsets": []int{from, len(w.data)}}
 }
 
-func (w *weights) files(dir string, size int) error {
+func (w *weights) files(dir string, size int, l Look) error {
 	header := encode(w.header)
 	file := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)
 	eos := 256 + 1
 	for name, data := range map[string][]byte{
 		"model.safetensors": append(file, w.data...),
-		"tokenizer.json":    Tokenizer(nil, Control),
+		"tokenizer.json":    Tokenizer(nil, l.Control),
 		"tokenizer_config.json": encode(map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": EOS,
-			"clean_up_tokenization_spaces": false, "chat_template": template}),
+			"clean_up_tokenization_spaces": false, "chat_template": strings.Replace(template, "GENERATION", l.Generation, 1)}),
 		"config.json": encode(map[string]any{
 			"architectures": []string{"Qwen3ForCausalLM"}, "model_type": "qwen3", "torch_dtype": "float32", "hidden_act": "silu", "rope_theta": 10000.0, "rms_norm_eps": 1e-6,
 			"vocab_size": size, "hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": 1, "num_attention_heads": heads,
