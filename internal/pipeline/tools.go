@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -183,12 +184,17 @@ func (m *Model) callGrammar(req *Request, field string) (*Grammar, error) {
 	if err != nil {
 		return nil, err
 	}
-	source, err := write(functions, toolcall.Writing{
-		Marker: m.marker, Ends: m.ends,
-		One: req.OneCall || req.ToolChoice.Name != "", Free: !req.ToolChoice.Required,
-	})
+	w := toolcall.Writing{Marker: m.marker, Ends: m.ends, One: req.OneCall || req.ToolChoice.Name != "", Free: !req.ToolChoice.Required}
+	source, err := write(functions, w)
 	if err != nil {
-		return nil, llm.Errorf(llm.Invalid, "tools", "tools: calls as %s has them cannot be held to a grammar: %s", format, err)
+		at := "tools"
+		for i, f := range toolcall.Functions(req.Chat.Tools) {
+			if _, wrong := write([]toolcall.Function{f}, w); wrong != nil && slices.ContainsFunc(functions, func(g toolcall.Function) bool { return g.Name == f.Name }) {
+				at, err = fmt.Sprintf("tools[%d].function.parameters", i), wrong
+				break
+			}
+		}
+		return nil, llm.Errorf(llm.Invalid, at, "%s: calls as %s has them cannot be held to a grammar: %s", at, format, err)
 	}
 	return &Grammar{Spec: grammar.Spec{Kind: grammar.Lark, Source: source}, Field: field}, nil
 }
