@@ -73,7 +73,7 @@ class Llama:
         self.model = c.llama_model_load_from_file(path.encode(), params)
         if not self.model:
             raise RuntimeError(f"llama.cpp cannot open {path}")
-        self.threads, self.sequences, self.context = threads, 0, None
+        self.threads, self.sequences, self.context, self.whole = threads, 0, None, False
         self.batch = c.llama_batch_init(PREFILL, 0, 1)
 
     def fill(self, rows):
@@ -93,7 +93,8 @@ class Llama:
             if self.context:
                 self.c.llama_free(self.context)
             params = self.c.llama_context_default_params()
-            params.n_ctx, params.n_batch, params.n_ubatch, params.n_seq_max = max(1024, 256 * sequences), 2048, 512, sequences
+            context = 0 if self.whole else max(1024, 256 * sequences)  # 0: the model's own, as its programs take it
+            params.n_ctx, params.n_batch, params.n_ubatch, params.n_seq_max = context, 2048, 512, sequences
             params.n_threads = params.n_threads_batch = self.threads
             self.context, self.sequences = self.c.llama_init_from_model(self.model, params), sequences
             if not self.context:
@@ -122,8 +123,10 @@ def child(path, threads):
     """Answers lines such as ["steps", 4, 32] with tokens a second."""
     start = time.perf_counter()
     llama = Llama(path, threads)
+    llama.whole = True
     llama.prefill(8)
     opened = time.perf_counter() - start
+    llama.whole, llama.sequences = False, 0
     with open("/proc/self/status") as f:
         memory = next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM"))
     print(json.dumps({"seconds": opened, "bytes": memory}), flush=True)
@@ -213,7 +216,8 @@ class Run:
             ))
 
     def start(self, name, threads):
-        """From the start to the first token, and the most memory until then, of warm files."""
+        """From the start to the first token, and the most memory until then, of warm
+        files: of ours the whole program, of llama.cpp what comes after Python's own start."""
         path, ours, theirs = self.cache[name], [], []
         for _ in range(self.rounds):
             begin = time.perf_counter()
@@ -235,7 +239,7 @@ class Run:
         path = self.cache[name]
         commands = {
             "ours": [self.reasond, "serve", path, "--device", "cpu", "-t", str(threads), "--max-num-seqs", str(CLIENTS), "--port"],
-            "theirs": [sys.executable, "-m", "llama_cpp.server", "--model", path, "--n_threads", str(threads), "--n_threads_batch", str(threads), "--n_ctx", "2048", "--port"],
+            "theirs": [sys.executable, "-m", "llama_cpp.server", "--model", path, "--n_threads", str(threads), "--n_threads_batch", str(threads), "--n_ctx", "2048", "--interrupt_requests", "false", "--port"],
         }
         if binary := os.environ.get("LLAMA_SERVER"):
             commands["theirs"] = [binary, "-m", path, "-t", str(threads), "-np", str(CLIENTS), "-c", str(CLIENTS * 1024), "--port"]
