@@ -75,8 +75,8 @@ func (c *choice) slot(eos []int32) backend.Slot {
 }
 
 // deliver sends tokens that the sequence has just got to the stream, up to the
-// first that ends the choice, and reports how many, and whether one did.
-func (e *Engine) deliver(c *choice, ids []int32, logprobs []llm.Logprobs) (n int, ended bool) {
+// first that ends the choice, and reports whether one did.
+func (e *Engine) deliver(c *choice, ids []int32, logprobs []llm.Logprobs) bool {
 	before := len(c.seq.Generated()) - len(ids)
 	for i, id := range ids {
 		f, ends := e.ends(c, id, before+i+1)
@@ -88,10 +88,10 @@ func (e *Engine) deliver(c *choice, ids []int32, logprobs []llm.Logprobs) (n int
 		}
 		c.req.stream.push(c.index, ids[:i+1], logprobs)
 		e.finish(c, f)
-		return i + 1, true
+		return true
 	}
 	c.req.stream.push(c.index, ids, logprobs)
-	return len(ids), false
+	return false
 }
 
 // ends says whether id, the n-th generated token, is the choice's last:
@@ -139,7 +139,7 @@ func (e *Engine) guideOn(c *choice, ids []int32) {
 		}
 		e.sched.Extend(c.seq, ids)
 		c.rebind = true
-		if _, ended := e.deliver(c, ids, forcedLogprobs(c, ids)); ended {
+		if e.deliver(c, ids, forcedLogprobs(c, ids)) {
 			return
 		}
 	}

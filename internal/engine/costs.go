@@ -1,10 +1,12 @@
 package engine
 
+import "github.com/reasond/reasond/internal/engine/runner"
+
 const (
 	maxCostRows  = 64   // rows of a step; beyond, one more is taken to cost its share
 	stale        = 1024 // steps after which a time is measured again
 	outlier      = 3    // a step that takes this many times what was expected was disturbed
-	firstRowCost = 0.05 // of a row that was never tried, as a share of a step of one row
+	firstRowCost = 0.12 // of a row that was never tried, as a share of a step of one row
 )
 
 // costs are the times that steps without prompts take, by their rows.
@@ -12,6 +14,15 @@ type costs struct {
 	steps   uint64
 	seconds [maxCostRows + 1]float64
 	seen    [maxCostRows + 1]uint64 // the step of the last measurement; 0: none
+	last    uint64                  // the latest of them
+}
+
+// learn takes the time of a good step in.
+func (e *Engine) learn(s *runner.Step) {
+	if decode, prefill := rows(s.Plan); prefill == 0 {
+		e.costs.observe(decode, s.Took.Seconds())
+	}
+	e.pace.observe(s, &e.costs)
 }
 
 // observe takes one step's time in.
@@ -20,13 +31,26 @@ func (c *costs) observe(rows int, seconds float64) {
 	if rows < 1 || rows > maxCostRows {
 		return
 	}
-	if c.known(rows) {
-		seconds = blend(c.seconds[rows], min(seconds, outlier*c.seconds[rows]))
+	if c.last > 0 { // something is known
+		seconds = min(seconds, outlier*c.of(rows))
 	}
-	c.seconds[rows], c.seen[rows] = seconds, c.steps
+	if c.known(rows) {
+		seconds = blend(c.seconds[rows], seconds)
+	}
+	c.seconds[rows], c.seen[rows], c.last = seconds, c.steps, c.steps
 }
 
 func (c *costs) known(rows int) bool { return c.seen[rows] > 0 && c.steps-c.seen[rows] < stale }
+
+// least is what a step of so many rows takes at least, by what was ever measured.
+func (c *costs) least(rows int) float64 {
+	for rows = min(rows, maxCostRows); rows > 0; rows-- {
+		if c.seen[rows] > 0 {
+			return c.seconds[rows]
+		}
+	}
+	return 0
+}
 
 // of is what a step of so many rows takes. What was not measured, or long ago, is
 // taken to lie between its neighbours, or little over the nearest one with fewer

@@ -5,7 +5,6 @@ import (
 
 	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/engine/draft"
-	"github.com/reasond/reasond/internal/engine/runner"
 	"github.com/reasond/reasond/internal/engine/sched"
 )
 
@@ -25,14 +24,14 @@ type drafts struct {
 	source   func() draft.Source
 	reckless bool
 
-	costs    costs
+	costs    *costs
 	expected float64 // tokens of the step being planned; 0: nothing was asked yet
 	guesses  []draft.Guess
 	ids      []int32
 }
 
-func newDrafts(cfg *Config, info backend.Info) drafts {
-	d := drafts{most: cfg.DraftTokens, eos: cfg.EOS, source: cfg.tweak.guesses, reckless: cfg.tweak.reckless}
+func newDrafts(cfg *Config, info backend.Info, c *costs) drafts {
+	d := drafts{costs: c, most: cfg.DraftTokens, eos: cfg.EOS, source: cfg.tweak.guesses, reckless: cfg.tweak.reckless}
 	if !info.Drafts {
 		d.most = 0
 	}
@@ -41,13 +40,6 @@ func newDrafts(cfg *Config, info backend.Info) drafts {
 
 // begin is called before each plan.
 func (d *drafts) begin() { d.expected = 0 }
-
-// observe learns what a step of so many rows takes.
-func (d *drafts) observe(s *runner.Step) {
-	if decode, prefill := rows(s.Plan); d.most > 0 && prefill == 0 {
-		d.costs.observe(decode, s.Took.Seconds())
-	}
-}
 
 // Draft implements sched.Drafter.
 func (d *drafts) Draft(q *sched.Seq, unknown, rows, most int) []int32 {

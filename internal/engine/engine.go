@@ -44,6 +44,7 @@ type Engine struct {
 	steps    []*runner.Step // idle ones
 	flight   []*runner.Step // handed to the runner, oldest first
 	pace     pace
+	costs    costs
 	drafts   drafts
 	counts   counts
 }
@@ -58,7 +59,7 @@ func New(cfg Config, be backend.Backend) (*Engine, error) {
 	e := &Engine{cfg: cfg, be: be, info: be.Info(), ended: make(chan struct{}), restart: restart{opened: make(chan opened, 1)},
 		requests: make(map[*request]struct{}), pace: pace{limit: cfg.MaxPrefillStall}}
 	e.inbox.wake = make(chan struct{}, 1)
-	e.drafts = newDrafts(&e.cfg, e.info)
+	e.drafts = newDrafts(&e.cfg, e.info, &e.costs)
 	e.sched = e.newScheduler()
 	e.steps = newSteps()
 	e.publish()

@@ -209,8 +209,7 @@ func (e *Engine) landed(s *runner.Step) {
 		return
 	}
 	e.restart.delay = 0
-	e.pace.observe(s)
-	e.drafts.observe(s)
+	e.learn(s)
 	e.sched.Apply(s.Results)
 	for i := range s.Plan.Items {
 		it := &s.Plan.Items[i]
@@ -256,9 +255,8 @@ func (e *Engine) sampled(c *choice, ids []int32, row *runner.Row) {
 		if c.params.Logprobs {
 			logprobs = row.Logprobs
 		}
-		n, ended := e.deliver(c, ids, logprobs)
-		e.counts.tokens += uint64(n)
-		if !ended && c.guide != nil {
+		e.counts.tokens += uint64(len(ids)) // guesses end where the choice may
+		if !e.deliver(c, ids, logprobs) && c.guide != nil {
 			e.guideOn(c, ids)
 		}
 	}

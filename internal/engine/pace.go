@@ -8,18 +8,18 @@ import (
 )
 
 const (
-	minPrefill   = 32  // rows: fewer would waste the weights' trip through the cache
-	firstPrefill = 256 // rows of a step that does not decode, before anything is measured
-	idleStalls   = 10  // a step that does not decode may take this many MaxPrefillStalls
-	smoothing    = 0.2 // weight of the newest measurement
+	minPrefill   = 32   // rows: fewer would waste the weights' trip through the cache
+	firstPrefill = 256  // rows of a step that does not decode, before anything is measured
+	idleStalls   = 10   // a step that does not decode may take this many MaxPrefillStalls
+	aim          = 0.85 // share of MaxPrefillStall that is planned with: steps vary
+	smoothing    = 0.2  // weight of the newest measurement
 )
 
 // pace turns measured step times into a number of prompt rows, so that prompts
 // do not hold up the sequences that decode.
 type pace struct {
-	limit  time.Duration // most that prompt rows may add to a step
-	decode float64       // seconds of a step without prompt rows or guesses
-	row    float64       // seconds that one prompt row adds
+	limit time.Duration // most that prompt rows may add to a step
+	row   float64       // seconds that one prompt row adds
 }
 
 // budget is the next step's.
@@ -31,7 +31,7 @@ func (e *Engine) budget() sched.Budget {
 // prefill is the most prompt rows of a step. Without decoding sequences it is
 // larger, but not without bound: new and cancelled requests wait for a step.
 func (p *pace) prefill(decoding bool) int {
-	limit, first := p.limit.Seconds(), minPrefill
+	limit, first := aim*p.limit.Seconds(), minPrefill
 	if !decoding {
 		limit, first = limit*idleStalls, firstPrefill
 	}
@@ -41,21 +41,22 @@ func (p *pace) prefill(decoding bool) int {
 	return max(minPrefill, int(min(limit/p.row, 1<<20)))
 }
 
-// observe learns from one step without guesses.
-func (p *pace) observe(s *runner.Step) {
-	if s.Plan.Drafts > 0 {
+// observe learns what prompt rows cost from one step; decoding alone costs what
+// costs say. A row is never taken to be cheaper at once: the deeper in its prompt,
+// the dearer it is.
+func (p *pace) observe(s *runner.Step, c *costs) {
+	decode, prefill := rows(s.Plan)
+	if prefill < minPrefill { // too few to tell
 		return
 	}
-	took := s.Took.Seconds()
-	decode, prefill := rows(s.Plan)
+	row := (s.Took.Seconds() - c.least(decode)) / float64(prefill)
 	switch {
-	case prefill > 0 && prefill < minPrefill: // too few to tell
-	case prefill == 0:
-		p.decode = blend(p.decode, took)
-	case decode == 0:
-		p.row = blend(p.row, took/float64(prefill))
-	case took > p.decode:
-		p.row = blend(p.row, (took-p.decode)/float64(prefill))
+	case p.row == 0:
+		p.row = max(row, 0)
+	case row > p.row:
+		p.row = min(row, outlier*p.row)
+	case row > 0:
+		p.row = blend(p.row, row)
 	}
 }
 
