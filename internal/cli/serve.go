@@ -87,6 +87,7 @@ func runServe(ctx context.Context, w world, o config.Serve) (err error) {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	announce(w.out, models[0].Name, listener.Addr(), len(keys) > 0)
+	settle(w)
 	return serveUntilSignal(srv, served, signals, o.DrainTimeout, log)
 }
 
