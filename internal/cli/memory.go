@@ -3,7 +3,7 @@ package cli
 import (
 	"runtime/debug"
 
-	"github.com/reasond/reasond/internal/native"
+	"github.com/reasond/reasond/internal/tokenizer"
 )
 
 // steadyGC is GOGC while a model is served. What lives in the Go heap is small
@@ -17,5 +17,5 @@ func settle(w world) {
 		debug.SetGCPercent(steadyGC)
 	}
 	debug.FreeOSMemory()
-	native.Trim()
+	tokenizer.Trim()
 }

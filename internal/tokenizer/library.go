@@ -18,26 +18,17 @@ func New(tokenizerJSON []byte, cfg Config) (*Tokenizer, error) {
 }
 
 // open makes the tokenizer of a tokenizer.json and of the table of its
-// vocabulary; each takes its time, so they are made at once.
+// vocabulary.
 func open(data []byte, cfg Config, table func() (*Vocab, error)) (*Tokenizer, error) {
-	var (
-		lib    *native.Tokenizer
-		failed error
-		made   = make(chan struct{})
-	)
-	go func() {
-		defer close(made)
-		lib, failed = native.NewTokenizer(data)
-	}()
 	vocab, err := table()
-	<-made
-	if failed != nil {
-		return nil, failed
+	if err != nil {
+		return nil, err
 	}
-	var t *Tokenizer
-	if err == nil {
-		t, err = newTokenizer(lib, vocab, cfg)
+	lib, err := native.NewTokenizer(data)
+	if err != nil {
+		return nil, err
 	}
+	t, err := newTokenizer(lib, vocab, cfg)
 	if err == nil {
 		err = vocab.check(lib)
 	}
@@ -47,6 +38,10 @@ func open(data []byte, cfg Config, table func() (*Vocab, error)) (*Tokenizer, er
 	}
 	return t, nil
 }
+
+// Trim gives back memory that loading a vocabulary has left in the native
+// library.
+func Trim() { native.Trim() }
 
 // library is what the native tokenizer must do. Its errors are for the log.
 type library interface {
