@@ -51,21 +51,27 @@ func TestGrammarsOfCallsAreReadBack(t *testing.T) {
 				}
 				g := r.Compile(t, source)
 				ended := 0
-				for round := range 15 {
-					start, said := reasoning.Start{Open: reasoning.OpenNo, HasTools: true}, ""
-					if round%3 == 0 && len(d.Opens) > 0 {
-						start.Open, said = reasoning.OpenYes, d.Opens[0]
+				rounds := 12
+				if !control { // markers spelt out are long
+					rounds = 9
+				}
+				for round := range rounds {
+					start, open, said := reasoning.Start{Open: reasoning.OpenNo, HasTools: true}, "", ""
+					if len(d.Opens) > 0 && (round%3 == 0 || !control) {
+						open = d.Opens[0]
 					}
-					if round%3 == 1 && !control && len(d.Opens) > 0 { // noise spells no marker
-						said = d.Opens[0] + "hm" + d.Closes[0]
+					if open != "" && !control { // noise spells no marker
+						said = "hm" + d.Closes[0]
 					}
-					text, whole := r.Walk(t, g, said, 3000)
+					text, whole := r.Walk(t, g, open+said, 3000)
 					if !whole {
 						continue
 					}
 					ended++
-					if start.Open == reasoning.OpenNo {
-						text = said + text
+					if text = said + text; round%3 == 0 && open != "" {
+						start.Open = reasoning.OpenYes
+					} else {
+						text = open + text
 					}
 					thought, content, calls := answerOf(d, start, text)
 					if strings.TrimSpace(content) != "" || len(calls) == 0 || one && len(calls) != 1 {
@@ -79,11 +85,11 @@ func TestGrammarsOfCallsAreReadBack(t *testing.T) {
 					several += len(calls) - 1
 					thoughts += min(len(thought), 1)
 				}
-				if ended < 2 {
-					t.Errorf("control %v, one %v: only %d of 15 walks ended", control, one, ended)
+				if ended < 2 && control || ended == 0 {
+					t.Errorf("control %v, one %v: only %d of %d walks ended", control, one, ended, rounds)
 				}
 			}
-			if several == 0 && !onlyOne[d.Name] {
+			if several == 0 && control {
 				t.Errorf("control %v: never more than one call", control)
 			}
 			if thoughts == 0 && len(d.Opens) > 0 {
@@ -92,9 +98,6 @@ func TestGrammarsOfCallsAreReadBack(t *testing.T) {
 		}
 	})
 }
-
-// onlyOne are formats whose answers have one call.
-var onlyOne = map[string]bool{}
 
 // answerOf reads an answer whole and byte by byte, which must be the same.
 func answerOf(d reasoning.Descriptor, start reasoning.Start, text string) (thought, content string, calls []call) {
@@ -131,7 +134,7 @@ func TestFreeAnswersHoldTheirCalls(t *testing.T) {
 		}
 		g := r.Compile(t, source)
 		ended, with, without := 0, 0, 0
-		for range 40 {
+		for range 28 {
 			text, whole := r.Walk(t, g, "", 1500)
 			if !whole {
 				continue
@@ -146,15 +149,15 @@ func TestFreeAnswersHoldTheirCalls(t *testing.T) {
 			with += min(len(calls), 1)
 			without += min(len(content), 1)
 		}
-		if ended < 12 || with < 3 || without < 3 {
-			t.Errorf("of 40 walks %d ended, %d with a call, %d with content", ended, with, without)
+		if ended < 8 || with < 3 || without < 3 {
+			t.Errorf("of 28 walks %d ended, %d with a call, %d with content", ended, with, without)
 		}
 		must, err := d.Grammar(larktest.Functions(t), reasoning.Writing{Marker: r.Marker})
 		if err != nil {
 			t.Fatal(err)
 		}
 		calls := r.Compile(t, must)
-		for range 12 {
+		for range 8 {
 			text, whole := r.Walk(t, calls, "", 1500)
 			if !whole {
 				continue
