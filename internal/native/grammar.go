@@ -129,6 +129,8 @@ type Matcher struct {
 	trie    *Trie
 	h       *handle
 	cleanup runtime.Cleanup
+	known   bool    // what is forced
+	forced  []int32 // tokens that must come next
 }
 
 // Matcher is a new matcher at the grammar's beginning.
@@ -187,14 +189,19 @@ type Accepted struct {
 
 // Accept takes tokens for as long as they fit.
 func (m *Matcher) Accept(ids []int32) (Accepted, error) {
+	var state [3]C.uint32_t
+	m.known = false
 	data, err := m.call(func(p unsafe.Pointer, out *C.native_buffer) C.int32_t {
-		return C.native_matcher_accept(p, (*C.uint32_t)(unsafe.Pointer(unsafe.SliceData(ids))), C.size_t(len(ids)), out)
+		return C.native_matcher_accept(p, (*C.uint32_t)(unsafe.Pointer(unsafe.SliceData(ids))), C.size_t(len(ids)), &state[0], out)
 	})
 	if err != nil {
 		return Accepted{}, err
 	}
-	word := func(i int) uint32 { return binary.NativeEndian.Uint32(data[4*i:]) }
-	return Accepted{Taken: int(word(0)), Stopped: word(1) != 0, Accepting: word(2) != 0}, nil
+	m.known, m.forced = true, nil
+	for ; len(data) > 0; data = data[4:] {
+		m.forced = append(m.forced, int32(binary.NativeEndian.Uint32(data)))
+	}
+	return Accepted{Taken: int(state[0]), Stopped: state[1] != 0, Accepting: state[2] != 0}, nil
 }
 
 // Take is Accept in the words of package guide.
@@ -203,17 +210,13 @@ func (m *Matcher) Take(ids []int32) (taken int, stopped, accepting bool, err err
 	return a.Taken, a.Stopped, a.Accepting, err
 }
 
-// Forced is the tokens that must come next; none where there is a choice.
+// Forced is the tokens that must come next; none where there is a choice. They are
+// the caller's.
 func (m *Matcher) Forced() ([]int32, error) {
-	data, err := m.call(func(p unsafe.Pointer, out *C.native_buffer) C.int32_t {
-		return C.native_matcher_forced(p, out)
-	})
-	if err != nil {
-		return nil, err
+	if !m.known {
+		if _, err := m.Accept(nil); err != nil {
+			return nil, err
+		}
 	}
-	ids := make([]int32, len(data)/4)
-	for i := range ids {
-		ids[i] = int32(binary.NativeEndian.Uint32(data[4*i:]))
-	}
-	return ids, nil
+	return m.forced, nil
 }

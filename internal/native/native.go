@@ -52,6 +52,9 @@ func (e *RaisedError) Error() string { return e.Message }
 // result turns a guarded call's status and buffer into bytes or an error, and
 // gives the buffer back.
 func result(status C.int32_t, out *C.native_buffer) ([]byte, error) {
+	if status == C.NATIVE_OK && out.data == nil {
+		return nil, nil
+	}
 	defer C.native_buffer_free(*out)
 	if status == C.NATIVE_OK {
 		return C.GoBytes(unsafe.Pointer(out.data), C.int(out.len)), nil

@@ -35,8 +35,7 @@ int32_t native_grammar_new(const void *trie, uint8_t kind, const uint8_t *source
 int32_t native_matcher_new(const void *grammar, void **handle, native_buffer *out);
 void native_matcher_free(void *handle);
 int32_t native_matcher_mask(void *matcher, uint32_t *dst, size_t words, native_buffer *out);
-int32_t native_matcher_accept(void *matcher, const uint32_t *ids, size_t count, native_buffer *out);
-int32_t native_matcher_forced(void *matcher, native_buffer *out);
+int32_t native_matcher_accept(void *matcher, const uint32_t *ids, size_t count, uint32_t *state, native_buffer *out);
 
 // Tokenizers.
 int32_t native_tokenizer_new(const uint8_t *json, size_t len, void **handle, native_buffer *out);

@@ -6,7 +6,7 @@ use crate::deep::on_stack;
 use crate::budget::{with_budget, Budget, Exhausted};
 use crate::tokenizer::borrow_tokenizer;
 use llguidance::api::TopLevelGrammar;
-use llguidance::toktrie::{InferenceCapabilities, TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv};
+use llguidance::toktrie::{InferenceCapabilities, SimpleVob, TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv};
 use llguidance::{Matcher, ParserFactory};
 use std::ffi::{c_void, CStr};
 use std::sync::Arc;
@@ -186,7 +186,7 @@ pub unsafe extern "C" fn native_grammar_new(
             Ok(matcher)
         };
         let matcher = on_stack(STACK, || bounded("the grammar", COMPILE, compile))?;
-        *handle = Box::into_raw(Box::new(matcher)).cast();
+        *handle = Box::into_raw(Box::new(Follower { matcher, mask: None })).cast();
         Ok(vec![])
     })
 }
@@ -198,8 +198,8 @@ pub unsafe extern "C" fn native_grammar_new(
 #[no_mangle]
 pub unsafe extern "C" fn native_matcher_new(grammar: *const c_void, handle: *mut *mut c_void, out: *mut Buffer) -> i32 {
     guard(out, || {
-        let matcher = (*grammar.cast::<Matcher>()).deep_clone();
-        *handle = Box::into_raw(Box::new(matcher)).cast();
+        let matcher = (*grammar.cast::<Follower>()).matcher.deep_clone();
+        *handle = Box::into_raw(Box::new(Follower { matcher, mask: None })).cast();
         Ok(vec![])
     })
 }
@@ -209,7 +209,30 @@ pub unsafe extern "C" fn native_matcher_new(grammar: *const c_void, handle: *mut
 /// back once, and is in no call.
 #[no_mangle]
 pub unsafe extern "C" fn native_matcher_free(handle: *mut c_void) {
-    release::<Matcher>(handle)
+    release::<Follower>(handle)
+}
+
+/// A matcher, and what may come next where that was asked for.
+struct Follower {
+    matcher: Matcher,
+    mask: Option<SimpleVob>,
+}
+
+impl Follower {
+    /// Takes one token; false where it does not fit. One that the mask allows is
+    /// not tried before it is taken.
+    fn take(&mut self, id: TokenId) -> Result<bool, Failure> {
+        let mask = self.mask.take();
+        if self.matcher.is_stopped() {
+            return Ok(false);
+        }
+        let allowed = mask.is_some_and(|mask| (id as usize) < mask.len() && mask.is_allowed(id));
+        if !allowed && self.matcher.validate_tokens(&[id]).map_err(in_words)? == 0 {
+            return Ok(false);
+        }
+        self.matcher.consume_token(id).map_err(in_words)?;
+        Ok(true)
+    }
 }
 
 /// Writes the tokens that may come next, bit i of word i/32 for token i: those
@@ -225,11 +248,13 @@ pub unsafe extern "C" fn native_matcher_mask(
     out: *mut Buffer,
 ) -> i32 {
     guard(out, || {
-        let matcher = &mut *matcher.cast::<Matcher>();
+        let follower = &mut *matcher.cast::<Follower>();
         let dst = std::slice::from_raw_parts_mut(dst, words);
         bounded("a step of the grammar", STEP, || {
-            let mask = matcher.compute_mask_or_eos().map_err(in_words)?;
-            let mask = mask.as_slice();
+            if follower.mask.is_none() {
+                follower.mask = Some(follower.matcher.compute_mask_or_eos().map_err(in_words)?);
+            }
+            let mask = follower.mask.as_ref().map_or(&[][..], SimpleVob::as_slice);
             let n = mask.len().min(dst.len());
             dst[..n].copy_from_slice(&mask[..n]);
             dst[n..].fill(0);
@@ -238,42 +263,39 @@ pub unsafe extern "C" fn native_matcher_mask(
     })
 }
 
-/// Takes tokens for as long as they fit. Gives four `u32`: how many were taken,
-/// whether nothing may follow, whether the text may end here, and 0.
+/// Takes tokens for as long as they fit. Writes to `state` how many were taken,
+/// whether nothing may follow, and whether the text may end here, and gives the
+/// tokens that must come next, as `u32`s; none where there is a choice.
 ///
 /// # Safety
-/// As [`borrow`] and [`guard`]; `matcher` is live and in no other call.
+/// As [`borrow`] and [`guard`]; `matcher` is live and in no other call; `state` has
+/// room for three.
 #[no_mangle]
 pub unsafe extern "C" fn native_matcher_accept(
     matcher: *mut c_void,
     ids: *const u32,
     count: usize,
+    state: *mut u32,
     out: *mut Buffer,
 ) -> i32 {
     guard(out, || {
-        let matcher = &mut *matcher.cast::<Matcher>();
+        let follower = &mut *matcher.cast::<Follower>();
         let ids = borrow(ids, count);
+        let state = std::slice::from_raw_parts_mut(state, 3);
         bounded("a step of the grammar", STEP, || {
-            let taken = if matcher.is_stopped() { 0 } else { matcher.try_consume_tokens(ids).map_err(in_words)? };
+            let mut taken = 0;
+            for &id in ids {
+                if !follower.take(id)? {
+                    break;
+                }
+                taken += 1;
+            }
+            let matcher = &mut follower.matcher;
             let stopped = matcher.is_stopped();
             let accepting = stopped || matcher.is_accepting().map_err(in_words)?;
-            let words = [taken as u32, stopped as u32, accepting as u32, 0];
-            Ok(words.into_iter().flat_map(u32::to_ne_bytes).collect())
-        })
-    })
-}
-
-/// Gives the tokens that must come next, as `u32`s; none where there is a choice.
-///
-/// # Safety
-/// As [`guard`]; `matcher` is live and in no other call.
-#[no_mangle]
-pub unsafe extern "C" fn native_matcher_forced(matcher: *mut c_void, out: *mut Buffer) -> i32 {
-    guard(out, || {
-        let matcher = &mut *matcher.cast::<Matcher>();
-        bounded("a step of the grammar", STEP, || {
-            let ids = if matcher.is_stopped() { vec![] } else { matcher.compute_ff_tokens() };
-            Ok(ids.into_iter().flat_map(u32::to_ne_bytes).collect())
+            state.copy_from_slice(&[taken, stopped as u32, accepting as u32]);
+            let forced = if stopped { vec![] } else { matcher.compute_ff_tokens() };
+            Ok(forced.into_iter().flat_map(u32::to_ne_bytes).collect())
         })
     })
 }
