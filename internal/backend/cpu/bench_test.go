@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os/exec"
 	"testing"
 
 	"github.com/reasond/reasond/internal/backend"
@@ -165,6 +166,32 @@ func BenchmarkSmolLM2(b *testing.B) {
 				})
 			}
 		}
+	}
+}
+
+// BenchmarkBusyCore is BenchmarkSmolLM2 while another process keeps the second
+// core busy: two threads must not be slower than one.
+func BenchmarkBusyCore(b *testing.B) {
+	hog := exec.Command("taskset", "-c", "1", "sh", "-c", "while :; do :; done")
+	if err := hog.Start(); err != nil {
+		b.Skipf("no process can be bound to a core: %v", err)
+	}
+	defer func() {
+		hog.Process.Kill()
+		hog.Wait()
+	}()
+	for _, threads := range []int{1, 2} {
+		cfg := backend.Config{MaxRows: 128, MaxSeqs: 16, MaxContext: 1024, Pages: 512, Threads: threads}
+		be, err := cpu.New(cfg)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer be.Close()
+		loadModel(b, be, realModel(b))
+		touchPages(b, be, cfg)
+		b.Run(fmt.Sprintf("threads=%d/prefill=512", threads), func(b *testing.B) { benchPrefill(b, be, cfg, 512) })
+		b.Run(fmt.Sprintf("threads=%d/decode=1", threads), func(b *testing.B) { benchDecode(b, be, cfg, 1) })
+		b.Run(fmt.Sprintf("threads=%d/decode=16", threads), func(b *testing.B) { benchDecode(b, be, cfg, 16) })
 	}
 }
 
