@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -178,6 +179,16 @@ func TestToolsByOpenAIsGoClient(t *testing.T) {
 			if params.ParallelToolCalls.Value == false && !params.ParallelToolCalls.Valid() && got.Calls[0].Name != "get_mood" {
 				t.Errorf("named: %q", got)
 			}
+		}
+	}
+	for _, mode := range []openaigo.ChatCompletionAllowedToolsMode{openaigo.ChatCompletionAllowedToolsModeAuto, openaigo.ChatCompletionAllowedToolsModeRequired} {
+		some := weather(paris)
+		some.ToolChoice = openaigo.ToolChoiceOptionAllowedTools(openaigo.ChatCompletionAllowedToolsParam{
+			Mode: mode, Tools: []map[string]any{{"type": "function", "function": map[string]any{"name": "get_mood"}}},
+		})
+		got := a.both(some)[0]
+		if slices.ContainsFunc(got.Calls, func(c parserCall) bool { return c.Name != "get_mood" }) || mode == openaigo.ChatCompletionAllowedToolsModeRequired && len(got.Calls) == 0 {
+			t.Errorf("allowed, %s: %q", mode, got)
 		}
 	}
 	// The second turn.
