@@ -87,6 +87,11 @@ emu: ## build the emulator of CUDA: our kernels for the CPU behind a fake driver
 	@mkdir -p kernels/emu/lib
 	@flock kernels/emu/lib $(MAKE) --no-print-directory -C kernels/emu -j "$$(nproc)"
 
+.PHONY: neon
+neon: ## build the CPU kernels for arm64 and check them under qemu-user, where there is one
+	$(call need,$(PYTHON),Python 3 fetches the compiler)
+	@.ci/neon '$(PYTHON)'
+
 .PHONY: models
 models: ## fetch the real models that tests use into a cache outside the tree
 	$(call need,$(PYTHON),Python 3 fetches the models)
