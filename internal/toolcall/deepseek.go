@@ -7,14 +7,14 @@ func init() {
 			return &header{before: []string{"function<｜tool▁sep｜>"}, seps: []string{"\n"}, middle: []string{"```json"},
 				closes: []string{"```<｜tool▁call▁end｜>", "<｜tool▁call▁end｜>", "```\n<｜tool▁call▁end｜>"}}
 		},
-		layout{begin: []string{"<｜tool▁calls▁begin｜>"}, between: []string{"\n"}, end: []string{"<｜tool▁calls▁end｜>"},
+		layout{bare: true, begin: []string{"<｜tool▁calls▁begin｜>"}, between: []string{"\n"}, end: []string{"<｜tool▁calls▁end｜>"},
 			call: headerCall([]string{"<｜tool▁call▁begin｜>", "function", "<｜tool▁sep｜>"}, itself, []string{"\n```json\n"}, []string{"\n```", "<｜tool▁call▁end｜>"})})
 	deepseek("deepseek-v31", []string{"deepseekv31", "deepseek-v3.1"},
 		"<｜tool▁call▁begin｜>f<｜tool▁sep｜>{…}<｜tool▁call▁end｜> (DeepSeek-V3.1 chat template)",
 		func() *header {
 			return &header{seps: []string{"<｜tool▁sep｜>"}, closes: []string{"<｜tool▁call▁end｜>"}}
 		},
-		layout{begin: []string{"<｜tool▁calls▁begin｜>"}, end: []string{"<｜tool▁calls▁end｜>"},
+		layout{bare: true, begin: []string{"<｜tool▁calls▁begin｜>"}, end: []string{"<｜tool▁calls▁end｜>"},
 			call: headerCall([]string{"<｜tool▁call▁begin｜>"}, itself, []string{"<｜tool▁sep｜>"}, []string{"<｜tool▁call▁end｜>"})})
 	dsml := &markup{
 		call: `<｜DSML｜invoke name="`, nameEnds: []string{`">`}, param: `<｜DSML｜parameter name="`,

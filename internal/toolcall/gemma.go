@@ -28,7 +28,7 @@ func gemmaGrammar(open, quote, end string) grammarFunc {
 	words := lark.Dialect{True: "true", False: "false", Null: "null", Quotes: quote, Bare: true, Item: ",", Key: ":", Sorted: true}
 	return func(functions []Function, w writing) (string, error) {
 		return dialectGrammar(functions, w, words, "", "", "", func(name string) (string, string, error) {
-			if !isDotted(name) {
+			if !isSpelt(name) {
 				return "", "", errors.New("the name is no word")
 			}
 			return w.text(open) + " " + lark.Quote("call:"+name+"{"), lark.Quote("}") + " " + w.text(end), nil

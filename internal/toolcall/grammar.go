@@ -136,6 +136,7 @@ func (w writing) text(s string) string {
 type layout struct {
 	begin, between, end []string // around and between calls; each a marker or text
 	call                func(f Function, args string, w writing) string
+	bare                bool // names stand without quotes
 }
 
 func (l layout) grammar(functions []Function, w writing) (string, error) {
@@ -143,6 +144,9 @@ func (l layout) grammar(functions []Function, w writing) (string, error) {
 	var names []string
 	for i, f := range functions {
 		args, err := lark.Object(f, lark.Spaced)
+		if err == nil && l.bare {
+			err = bareName(f.Name)
+		}
 		if err != nil {
 			return "", fmt.Errorf("function %.60q: %w", f.Name, err)
 		}
@@ -165,6 +169,14 @@ func (l layout) grammar(functions []Function, w writing) (string, error) {
 		more = ""
 	}
 	return fmt.Sprintf("start: %s call%s %s\ncall: %s\n%s", parts(l.begin), more, parts(l.end), strings.Join(names, " | "), b.String()), nil
+}
+
+// bareName refuses a name that no parser finds the end of.
+func bareName(name string) error {
+	if strings.TrimSpace(name) != name || strings.ContainsAny(name, "<>\"{}[]()\n\r") || name == "" {
+		return fmt.Errorf("the name %.60q has to stand without quotes", name)
+	}
+	return nil
 }
 
 // envelopeCall is {"name": "f", KEY: {…}} between markers.
@@ -239,6 +251,9 @@ func (k *markup) grammar(open string) grammarFunc {
 // call1 is one function's call, and the rules of its values.
 func (k *markup) call1(name string, f Function, w writing) (rule, values string, err error) {
 	all, err := lark.Properties(lark.Parameters(f))
+	if err == nil {
+		err = bareName(f.Name)
+	}
 	if err != nil {
 		return "", "", err
 	}
@@ -250,6 +265,9 @@ func (k *markup) call1(name string, f Function, w writing) (rule, values string,
 	for i, p := range all {
 		value := fmt.Sprintf("%s_%d", name, i)
 		rules, err := k.parameter(value, p, f, w)
+		if err == nil {
+			err = bareName(p.Name)
+		}
 		if err != nil {
 			return "", "", fmt.Errorf("parameter %.60q: %w", p.Name, err)
 		}

@@ -37,6 +37,9 @@ func kimiGrammar(functions []Function, w writing) (string, error) {
 		var all []string
 		for _, f := range functions {
 			args, err := lark.Object(f, lark.Spaced)
+			if err == nil {
+				err = bareName(f.Name)
+			}
 			if err != nil {
 				return "", fmt.Errorf("function %.60q: %w", f.Name, err)
 			}

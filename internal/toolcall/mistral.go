@@ -34,7 +34,7 @@ func (c *mistral) read(m *machine, final bool) progress {
 // mistralGrammar writes calls in the newer way where the vocabulary has its token.
 func mistralGrammar(functions []Function, w writing) (string, error) {
 	if _, newer := w.Control("[ARGS]"); newer {
-		return layout{call: headerCall([]string{"[TOOL_CALLS]"}, itself, []string{"[ARGS]"}, nil)}.grammar(functions, w)
+		return layout{bare: true, call: headerCall([]string{"[TOOL_CALLS]"}, itself, []string{"[ARGS]"}, nil)}.grammar(functions, w)
 	}
 	return layout{begin: []string{"[TOOL_CALLS]", "["}, between: []string{", "}, end: []string{"]"}, call: envelopeCall(nil, "arguments", nil)}.grammar(functions, w)
 }

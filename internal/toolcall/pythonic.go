@@ -23,12 +23,12 @@ var python = lark.Dialect{True: "True", False: "False", Null: "None", Item: ", "
 
 func pythonicGrammar(functions []Function, w writing) (string, error) {
 	return dialectGrammar(functions, w, python, "[", ", ", "]", func(name string) (string, string, error) {
-		if !isDotted(name) {
+		if !isSpelt(name) {
 			return "", "", errors.New("the name is none of Python's")
 		}
 		return lark.Quote(name + "("), lark.Quote(")"), nil
 	}, func(name string) (string, error) {
-		if !isDotted(name) {
+		if !isSpelt(name) {
 			return "", errors.New("the name is none of Python's")
 		}
 		return name + "=", nil
@@ -193,6 +193,9 @@ func (p *pythonic) argument(m *machine) progress {
 func isDotted(s string) bool {
 	return s != "" && len(s) <= maxName && couldName([]byte(s)) && !(s[0] >= '0' && s[0] <= '9')
 }
+
+// isSpelt reports whether a name can be written so that it is read back.
+func isSpelt(s string) bool { return isDotted(s) && !strings.ContainsAny(s, " \t\r\n\f\v") }
 
 func couldName(s []byte) bool {
 	for _, b := range s {
