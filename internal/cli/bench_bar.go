@@ -2,7 +2,7 @@ package cli
 
 import (
 	"io"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -14,44 +14,30 @@ import (
 type countBar struct {
 	bars *mpb.Progress // nil: no terminal
 	bar  *mpb.Bar
-	what string
+	what atomic.Pointer[string] // the bar is drawn by a goroutine of its own
 }
 
 func newCountBar(out io.Writer) *countBar {
 	b := &countBar{}
-	if terminal(out) {
-		b.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40), mpb.WithRefreshRate(200*time.Millisecond), mpb.WithAutoRefresh())
+	if !terminal(out) {
+		return b
 	}
+	b.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40), mpb.WithRefreshRate(150*time.Millisecond))
+	b.what.Store(new(string))
+	b.bar = b.bars.AddBar(0, mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return *b.what.Load() }, decor.WC{W: 28, C: decor.DindentRight})),
+		mpb.AppendDecorators(decor.CountersNoUnit("%d / %d", decor.WCSyncSpace)))
 	return b
 }
 
-// sink is Report of one thing, for several goroutines. Where no total is known, 0,
-// there is no bar.
-func (b *countBar) sink(what string) func(done, total int) {
-	var mu sync.Mutex
-	return func(done, total int) {
-		mu.Lock()
-		defer mu.Unlock()
-		if total > 0 {
-			b.Report(done, total, what)
-		}
-	}
-}
-
-// Report is called by one goroutine.
+// Report says how far it is; a total of 0 is not known. It may be called from
+// several goroutines, and never ends the bar.
 func (b *countBar) Report(done, total int, what string) {
 	if b.bars == nil {
 		return
 	}
-	if b.bar == nil || b.what != what { // a line for each thing: its text is fixed
-		if b.bar != nil {
-			b.bar.Abort(true)
-		}
-		b.what = what
-		b.bar = b.bars.AddBar(int64(total), mpb.BarRemoveOnComplete(),
-			mpb.PrependDecorators(decor.Name(what, decor.WC{W: 28, C: decor.DindentRight})),
-			mpb.AppendDecorators(decor.CountersNoUnit("%d / %d", decor.WCSyncSpace)))
-	}
+	b.what.Store(&what)
+	b.bar.SetTotal(int64(total), false)
 	b.bar.SetCurrent(int64(done))
 }
 
@@ -60,9 +46,7 @@ func (b *countBar) Close() {
 	if b.bars == nil {
 		return
 	}
-	if b.bar != nil {
-		b.bar.Abort(true)
-	}
+	b.bar.Abort(true)
 	b.bars.Wait()
 	b.bars = nil
 }

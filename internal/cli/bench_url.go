@@ -170,11 +170,13 @@ func runLoad(ctx context.Context, w world, o *loadOptions, asJSON bool, report s
 	}
 	result := &load.Result{Schema: load.Schema, Version: Version(), Date: time.Now().UTC(), URL: o.url, Model: o.cfg.Model}
 	bar, first := newCountBar(w.err), 0
-	for _, cfg := range o.levels() {
+	levels := o.levels()
+	for i, cfg := range levels {
 		if ctx.Err() != nil {
 			break
 		}
-		cfg.Progress = bar.sink(fmt.Sprintf("level %d", len(result.Levels)+1))
+		what := fmt.Sprintf("level %d of %d", i+1, len(levels))
+		cfg.Progress = func(done, total int) { bar.Report(done, total, what) }
 		cfg.First = first
 		out, err := load.Run(ctx, cfg)
 		if err != nil {

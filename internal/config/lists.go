@@ -22,7 +22,7 @@ func Ints(p *[]int, name string, min, max int) pflag.Value {
 	return &integers{p: p, min: min, max: max, name: name}
 }
 
-func (v *integers) Type() string { return v.name + ",…" }
+func (v *integers) Type() string { return v.name + ",..." }
 func (v *integers) String() string {
 	var words []string
 	for _, n := range deref(v.p) {
@@ -62,7 +62,7 @@ func Floats(p *[]float64, name string, min, max float64) pflag.Value {
 	return &floats{p, min, max, name}
 }
 
-func (v *floats) Type() string { return v.name + ",…" }
+func (v *floats) Type() string { return v.name + ",..." }
 func (v *floats) String() string {
 	var words []string
 	for _, n := range deref(v.p) {

@@ -8,7 +8,7 @@ import (
 func TestListsOfNumbersReplaceTheirDefault(t *testing.T) {
 	list := []int{7}
 	v := Ints(&list, "n", 1, 64)
-	if v.String() != "7" || v.Type() != "n,…" {
+	if v.String() != "7" || v.Type() != "n,..." {
 		t.Errorf("%q, %q", v.String(), v.Type())
 	}
 	if err := v.Set("1, 4"); err != nil || !slices.Equal(list, []int{1, 4}) {
