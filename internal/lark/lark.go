@@ -117,6 +117,17 @@ func Any(alternatives []string) string {
 	return "(" + strings.Join(alternatives, " | ") + ")"
 }
 
+// String is a text as JSON, with no more escapes than JSON needs.
+func String(s string) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
+		panic(err) // a string
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
 // anyText is any text, as a regular expression.
 const anyText = `/(\n|.)*/`
 

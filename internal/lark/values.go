@@ -17,6 +17,8 @@ type Dialect struct {
 	Quotes string
 	// Bare writes objects' keys without quotes: they are words then.
 	Bare bool
+	// Plain: such words are letters, digits and "_" alone.
+	Plain bool
 	// Item and Key stand between members, and between a key and its value.
 	Item, Key string
 	// JSON says that JSON is understood too: it stands in for what the schema asks
@@ -323,7 +325,7 @@ func (v *Values) key(name string) (string, error) {
 	if !v.Bare {
 		return Quote(name) + v.Key, nil
 	}
-	if !IsWord(name) {
+	if !IsWord(name) || v.Plain && strings.ContainsAny(name, "-.") {
 		return "", fmt.Errorf("the name %.40q, which is no word", name)
 	}
 	return name + v.Key, nil

@@ -47,8 +47,12 @@ func cohereTurn(text string) *turn {
 		begin:   []string{"<|START_ACTION|>", "[\n    "}, between: []string{",\n    "}, end: []string{"\n]", "<|END_ACTION|>"},
 		counted: true,
 		call: func(g *lark.Grammar, f reasoning.Function, n int) (string, error) {
+			name, err := inJSON(f.Name)
+			if err != nil {
+				return "", err
+			}
 			args, err := lark.Object(f, lark.Spaced)
-			return join(lark.Quote(fmt.Sprintf(`{"tool_call_id": "%d", "tool_name": %s, "parameters": `, n, lark.Quote(f.Name))), args, lark.Quote("}")), err
+			return join(lark.Quote(fmt.Sprintf(`{"tool_call_id": "%d", "tool_name": %s, "parameters": `, n, name)), args, lark.Quote("}")), err
 		},
 	}
 }

@@ -41,10 +41,14 @@ func init() {
 }
 
 func inklingCall(g *lark.Grammar, f reasoning.Function, _ int) (string, error) {
+	name, err := inJSON(f.Name)
+	if err != nil {
+		return "", err
+	}
 	args, err := lark.Object(f, lark.Loose)
 	author := f.Name
 	if !lark.IsWord(author) {
 		author = ""
 	}
-	return join(g.Marks(author, "<|content_invoke_tool_json|>", `{"name":`+lark.Quote(f.Name)+`,"args":`), args, g.Marks("}", "<|end_message|>")), err
+	return join(g.Marks(author, "<|content_invoke_tool_json|>", `{"name":`+name+`,"args":`), args, g.Marks("}", "<|end_message|>")), err
 }

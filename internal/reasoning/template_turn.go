@@ -175,8 +175,12 @@ func (t *template) callsOf(out *turn, f *field) error {
 		out.opens = open[0]
 	}
 	out.call = func(g *lark.Grammar, fn reasoning.Function, _ int) (string, error) {
+		name, err := inJSON(fn.Name)
+		if err != nil {
+			return "", err
+		}
 		args, err := lark.Object(fn, lark.Spaced)
-		call := join(lark.Quote("{"+lark.Quote(f.call.name)+": "+lark.Quote(fn.Name)+", "+lark.Quote(f.call.arguments)+": "), args, lark.Quote("}"))
+		call := join(lark.Quote("{"+lark.Quote(f.call.name)+": "+name+", "+lark.Quote(f.call.arguments)+": "), args, lark.Quote("}"))
 		if f.list {
 			return call, err
 		}
@@ -199,7 +203,7 @@ func (f *field) arguments(end []string) (func(*lark.Grammar, reasoning.Function)
 		if len(a.StringDelims) != 1 || a.StringDelims[0][0] != a.StringDelims[0][1] {
 			return nil, errors.New("JSON whose strings stand between more than one kind of marker")
 		}
-		d := lark.Dialect{True: "true", False: "false", Null: "null", Quotes: a.StringDelims[0][0], Bare: a.UnquotedKeys, Item: ",", Key: ":"}
+		d := lark.Dialect{True: "true", False: "false", Null: "null", Quotes: a.StringDelims[0][0], Bare: a.UnquotedKeys, Plain: true, Item: ",", Key: ":"}
 		return func(g *lark.Grammar, fn reasoning.Function) (string, error) {
 			schema := lark.Parameters(fn)
 			return (&lark.Values{Grammar: g, Dialect: d, Root: schema}).Value(schema)

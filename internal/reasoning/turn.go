@@ -230,6 +230,15 @@ func (e *elements) element(g *lark.Grammar, p lark.Property, f reasoning.Functio
 	return alternatives, nil
 }
 
+// inJSON is a name as JSON; the machines read it as it stands.
+func inJSON(name string) (string, error) {
+	quoted := lark.String(name)
+	if quoted != `"`+name+`"` {
+		return "", fmt.Errorf("the name %.60q needs escapes", name)
+	}
+	return quoted, nil
+}
+
 // errNoWord is a name that its format cannot write.
 var errNoWord = errors.New(`the name must be letters, digits, "_", "-" and "." alone`)
 

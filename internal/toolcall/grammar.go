@@ -186,7 +186,7 @@ func envelopeCall(before []string, key string, after []string) func(Function, st
 		for _, s := range before {
 			parts = append(parts, w.text(s))
 		}
-		parts = append(parts, lark.Quote(`{"name": `+lark.Quote(f.Name)+`, "`+key+`": `), args, lark.Quote("}"))
+		parts = append(parts, lark.Quote(`{"name": `+lark.String(f.Name)+`, "`+key+`": `), args, lark.Quote("}"))
 		for _, s := range after {
 			parts = append(parts, w.text(s))
 		}
