@@ -145,6 +145,7 @@ var mayImport = []struct {
 	{"internal/engine/scripted", []string{"internal/llm"}},
 	{"internal/engine/sched", []string{"internal/engine/kv", "internal/llm"}},
 	{"internal/engine/kv", []string{}},
+	{"internal/engine/draft", []string{}},
 	{"internal/engine/sample", []string{"internal/backend", "internal/llm"}},
 	{"internal/model", []string{"internal/model", "internal/backend", "internal/llm", "internal/weights"}},
 	{"internal/weights", []string{"internal/weights"}},
@@ -164,12 +165,12 @@ var mayImport = []struct {
 
 // stdOnly are the packages that import nothing but the standard library beside
 // what mayImport grants.
-var stdOnly = []string{"api", "internal/llm", "internal/reasoning", "internal/engine/sched", "internal/engine/kv"}
+var stdOnly = []string{"api", "internal/llm", "internal/reasoning", "internal/engine/sched", "internal/engine/kv", "internal/engine/draft"}
 
 // pure are the packages that start no goroutine and read no clock.
 var pure = []string{
 	"api/reasoning", "internal/llm", "internal/reasoning", "internal/toolcall", "internal/prompt",
-	"internal/tokenizer", "internal/engine/sched", "internal/engine/kv", "internal/engine/sample",
+	"internal/tokenizer", "internal/engine/sched", "internal/engine/kv", "internal/engine/sample", "internal/engine/draft",
 }
 
 // readEnvironment are the packages that may read environment variables: the

@@ -54,6 +54,7 @@ func Run(t *testing.T, open Open, tol Tolerances) {
 	t.Run("latent", s.latent)
 	t.Run("slots", s.slots)
 	t.Run("sampling", s.sampling)
+	t.Run("drafts", s.drafts)
 	t.Run("failing row", s.failingRow)
 }
 
