@@ -57,13 +57,13 @@ PEAK(i8_avx2, AVX2, __m256i, __m256i, _mm256_set1_epi8(1),
      _mm256_add_epi32(acc[i], _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1))))
 #elif defined(__aarch64__)
 #define HIDE(V) __asm__ volatile("" : "+w"(V))
-#if defined(__clang__)
-#define DOTPROD __attribute__((target("dotprod")))
-#else
-#define DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
-#endif
+// As assembly, for older compilers hide the intrinsic where the target lacks it.
+static inline int32x4_t sdot(int32x4_t acc, int8x16_t a, int8x16_t b) {
+  __asm__(".arch_extension dotprod\n\tsdot %0.4s, %1.16b, %2.16b" : "+w"(acc) : "w"(a), "w"(b));
+  return acc;
+}
 PEAK(f32_neon, , float32x4_t, float32x4_t, vdupq_n_f32(1), vfmaq_f32(acc[i], a, b))
-PEAK(i8_neon, DOTPROD, int32x4_t, int8x16_t, vdupq_n_s8(1), vdotq_s32(acc[i], a, b))
+PEAK(i8_neon, , int32x4_t, int8x16_t, vdupq_n_s8(1), sdot(acc[i], a, b))
 #else
 #define HIDE(V) __asm__ volatile("" : "+m"(V))
 #endif
