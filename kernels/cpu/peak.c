@@ -57,13 +57,15 @@ PEAK(i8_avx2, AVX2, __m256i, __m256i, _mm256_set1_epi8(1),
      _mm256_add_epi32(acc[i], _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1))))
 #elif defined(__aarch64__)
 #define HIDE(V) __asm__ volatile("" : "+w"(V))
-// As assembly, for older compilers hide the intrinsic where the target lacks it.
-static inline int32x4_t sdot(int32x4_t acc, int8x16_t a, int8x16_t b) {
-  __asm__(".arch_extension dotprod\n\tsdot %0.4s, %1.16b, %2.16b" : "+w"(acc) : "w"(a), "w"(b));
-  return acc;
-}
+#if !defined(__clang__)
+#define DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
+#elif __clang_major__ >= 16 // older ones hide the intrinsic where the target lacks it
+#define DOTPROD __attribute__((target("dotprod")))
+#endif
 PEAK(f32_neon, , float32x4_t, float32x4_t, vdupq_n_f32(1), vfmaq_f32(acc[i], a, b))
-PEAK(i8_neon, , int32x4_t, int8x16_t, vdupq_n_s8(1), sdot(acc[i], a, b))
+#if defined(DOTPROD)
+PEAK(i8_neon, DOTPROD, int32x4_t, int8x16_t, vdupq_n_s8(1), vdotq_s32(acc[i], a, b))
+#endif
 #else
 #define HIDE(V) __asm__ volatile("" : "+m"(V))
 #endif
@@ -89,11 +91,13 @@ static unit find(int isa, int kind) {
     case RK_AVX512 * RK_UNITS + RK_UNIT_I8: return (unit){i8_avx512, 2 * 64};
 #elif defined(__aarch64__)
     case RK_NEON * RK_UNITS + RK_UNIT_F32: return (unit){f32_neon, 2 * 4};
+#if defined(DOTPROD)
     case RK_NEON * RK_UNITS + RK_UNIT_I8:
 #if defined(__linux__)
       if (!(getauxval(AT_HWCAP) & 1 << 20)) break; // HWCAP_ASIMDDP
 #endif
       return (unit){i8_neon, 2 * 16};
+#endif
 #endif
   }
   return (unit){0};
