@@ -28,10 +28,11 @@ type ISA int
 // The instruction sets. Best stands for the best that runs here.
 const (
 	Best    ISA = -1
-	Generic ISA = C.RK_GENERIC // plain C: any processor
-	NEON    ISA = C.RK_NEON    // arm64
-	AVX2    ISA = C.RK_AVX2    // with FMA and F16C
-	AVX512  ISA = C.RK_AVX512  // with VNNI and BF16
+	Generic ISA = C.RK_GENERIC  // plain C: any processor
+	NEON    ISA = C.RK_NEON     // arm64
+	NEONDot ISA = C.RK_NEON_DOT // with dot products of int8
+	AVX2    ISA = C.RK_AVX2     // with FMA and F16C
+	AVX512  ISA = C.RK_AVX512   // with VNNI and BF16
 )
 
 // String names the instruction set.

@@ -113,7 +113,7 @@ static void linear_f32(const linear_part *lp) {
   }
 }
 
-#if defined(RK_ISA_AVX512) || defined(RK_ISA_AVX2)
+#if defined(RK_ISA_AVX512) || defined(RK_ISA_AVX2) || defined(RK_ISA_NEON_DOT)
 #include "linear_packed.h"
 #endif
 
@@ -143,7 +143,7 @@ static void op_linear(void *arg, int chunk, int thread) {
   linear_part lp = {ph, pr, m, p * pr->panel_chunk[i], (p + 1) * pr->panel_chunk[i], rows * pr->tokens_chunk, (rows + 1) * pr->tokens_chunk, &ph->m->scratch[thread]};
   if (lp.p1 > m->panels) lp.p1 = m->panels;
   if (lp.t1 > pr->rows) lp.t1 = pr->rows;
-#if defined(RK_ISA_AVX512) || defined(RK_ISA_AVX2)
+#if defined(RK_ISA_AVX512) || defined(RK_ISA_AVX2) || defined(RK_ISA_NEON_DOT)
   if (!ph->m->cfg.float32 && !l->exact && FORM_OF[m->fmt] != RK_ACT_F32) {
     linear_packed(&lp);
     return;

@@ -1,5 +1,6 @@
 // linear_packed.h: linear ops on packed weights as they are, without unpacking:
-// the tiles of an instruction set (linear_avx2.h, linear_avx512.h) over panels.
+// the tiles of an instruction set (linear_avx2.h, linear_avx512.h, linear_neon.h)
+// over panels.
 //
 // Weights are fetched ahead: with one tile a panel, some 4 KB ahead in the
 // stream; with several, the first four fetch the next panel meanwhile.
@@ -19,7 +20,7 @@ typedef struct {
 } tile;
 
 AI void fetch_lines(const uint8_t *p, int lines) {
-  for (int i = 0; i < lines; i++) _mm_prefetch((const char *)p + i * 64, _MM_HINT_T0);
+  for (int i = 0; i < lines; i++) __builtin_prefetch(p + i * 64);
 }
 
 // rk_step_bytes as a constant
@@ -37,8 +38,10 @@ static const uint8_t E2M1_PLUS_12[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11,
 
 #if defined(RK_ISA_AVX512)
 #include "linear_avx512.h"
-#else
+#elif defined(RK_ISA_AVX2)
 #include "linear_avx2.h"
+#else
+#include "linear_neon.h"
 #endif
 
 static const int FORM_OF[RK_FORMATS] = FORMS;
@@ -51,13 +54,19 @@ static const int FORM_OF[RK_FORMATS] = FORMS;
 #define TILE_FNS(F) TILE_FN(F, 1) TILE_FN(F, 2) TILE_FN(F, 3)
 #define TILE_ROW(F) [RK_##F] = {0, tile_##F##_1, tile_##F##_2, tile_##F##_3}
 #endif
-TILE_FNS(Q8_0) TILE_FNS(Q4_0) TILE_FNS(Q4_1) TILE_FNS(Q5_K) TILE_FNS(Q4_K) TILE_FNS(Q6_K) TILE_FNS(MXFP4)
+TILE_FNS(Q8_0) TILE_FNS(Q4_0) TILE_FNS(Q4_1) TILE_FNS(MXFP4)
+#if !defined(RK_ISA_NEON_DOT)
+TILE_FNS(Q5_K) TILE_FNS(Q4_K) TILE_FNS(Q6_K)
+#endif
 
 static void (*const tile_fns[RK_FORMATS][TILE + 1])(const tile *) = {
 #if defined(RK_ISA_AVX512)
   TILE_ROW(BF16),
 #endif
-  TILE_ROW(Q8_0), TILE_ROW(Q4_0), TILE_ROW(Q4_1), TILE_ROW(Q5_K), TILE_ROW(Q4_K), TILE_ROW(Q6_K), TILE_ROW(MXFP4),
+#if !defined(RK_ISA_NEON_DOT)
+  TILE_ROW(Q5_K), TILE_ROW(Q4_K), TILE_ROW(Q6_K),
+#endif
+  TILE_ROW(Q8_0), TILE_ROW(Q4_0), TILE_ROW(Q4_1), TILE_ROW(MXFP4),
 };
 
 // input_row is row t of the input in the form that the format wants.

@@ -93,7 +93,7 @@ typedef struct {
   pool_fn rmsnorm, prepare, linear, act_mul, combine, store_kv, store_latent, attention, attention_merge, scan;
 } kernels;
 
-extern const kernels kernels_generic, kernels_neon, kernels_avx2, kernels_avx512;
+extern const kernels kernels_generic, kernels_neon, kernels_neon_dot, kernels_avx2, kernels_avx512;
 
 struct rk_machine {
   rk_config cfg;

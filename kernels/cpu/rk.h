@@ -25,7 +25,7 @@ enum { RK_MAX_MATS = 8 };  // matrices side by side in a linear op
 enum { RK_F32, RK_F16, RK_BF16, RK_Q8_0, RK_Q4_0, RK_Q4_1, RK_Q5_K, RK_Q4_K, RK_Q6_K, RK_MXFP4, RK_FORMATS };
 
 // Instruction sets, worst first.
-enum { RK_GENERIC, RK_NEON, RK_AVX2, RK_AVX512, RK_ISAS };
+enum { RK_GENERIC, RK_NEON, RK_NEON_DOT, RK_AVX2, RK_AVX512, RK_ISAS };
 
 // rk_isa_runs: was isa compiled in, and does this processor run it?
 int rk_isa_runs(int isa);

@@ -2,7 +2,7 @@
 // includes it has chosen an instruction set (RK_ISA_…, target pragma):
 //
 //   generic  VL 4   GCC vectors: SSE2, NEON without FMA, or what the target has
-//   neon     VL 4   with fused multiply-add
+//   neon     VL 4   with fused multiply-add; neon-dot is the same with int8 tiles
 //   avx2     VL 8   AVX2, FMA, F16C
 //   avx512   VL 16  AVX-512 F, BW, VL, DQ, VNNI, BF16
 //
