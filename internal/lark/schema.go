@@ -137,8 +137,13 @@ type Branch struct {
 // Types are the types that JSON has.
 var Types = []string{"string", "number", "boolean", "null", "object", "array"}
 
-// about are members of a schema that say nothing about its values.
-var about = []string{"title", "description", "default", "examples", "$comment", "deprecated", "readOnly", "writeOnly", "$defs", "definitions", "$schema", "$id", "format", "x-guidance"}
+// restricting are the members of a schema that say which values are of it; others
+// are about it.
+var restricting = strings.Fields(`$ref $dynamicRef type enum const anyOf oneOf allOf not if then else
+	properties required additionalProperties patternProperties propertyNames minProperties maxProperties
+	dependentRequired dependentSchemas dependencies unevaluatedProperties
+	items prefixItems additionalItems contains minItems maxItems uniqueItems unevaluatedItems
+	minLength maxLength pattern minimum maximum exclusiveMinimum exclusiveMaximum multipleOf`)
 
 // Branches takes a schema apart by the types of its values; root has the
 // definitions that it refers to.
@@ -184,10 +189,10 @@ func branches(schema, root json.RawMessage, depth int) ([]Branch, error) {
 	return plain(schema, members)
 }
 
-// besides are a schema's members but one, and those that say nothing.
+// besides are a schema's members but one that restrict it.
 func besides(members map[string]json.RawMessage, but string) (names []string) {
 	for name := range members {
-		if name != but && !slices.Contains(about, name) {
+		if name != but && slices.Contains(restricting, name) {
 			names = append(names, name)
 		}
 	}
@@ -197,6 +202,11 @@ func besides(members map[string]json.RawMessage, but string) (names []string) {
 
 // plain are the branches of a schema without alternatives.
 func plain(schema json.RawMessage, members map[string]json.RawMessage) ([]Branch, error) {
+	for _, name := range []string{"not", "if", "$dynamicRef"} {
+		if members[name] != nil {
+			return nil, errors.New(name)
+		}
+	}
 	var types []string
 	if raw, given := members["type"]; given {
 		var one string

@@ -270,7 +270,10 @@ func (v *Values) array(schema json.RawMessage, depth int) (string, error) {
 		most = strconv.Itoa(min(*l.MaxItems, mostRepeats) - 1)
 	}
 	list := fmt.Sprintf("%s (%s %s){%d,%s}", item, Quote(v.Item), item, max(l.MinItems-1, 0), most)
-	if most == "" && l.MinItems < 2 {
+	switch {
+	case most == "0":
+		list = item
+	case most == "" && l.MinItems < 2:
 		list = fmt.Sprintf("%s (%s %s)*", item, Quote(v.Item), item)
 	}
 	if l.MinItems == 0 {
