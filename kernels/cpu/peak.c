@@ -11,9 +11,6 @@
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
-#if defined(__linux__)
-#include <sys/auxv.h>
-#endif
 #endif
 
 enum { ROUNDS = 20000, CHAINS = 12, AHEAD = 4096 };
@@ -90,13 +87,10 @@ static unit find(int isa, int kind) {
     case RK_AVX512 * RK_UNITS + RK_UNIT_BF16: return (unit){bf16_avx512, 2 * 32};
     case RK_AVX512 * RK_UNITS + RK_UNIT_I8: return (unit){i8_avx512, 2 * 64};
 #elif defined(__aarch64__)
-    case RK_NEON * RK_UNITS + RK_UNIT_F32: return (unit){f32_neon, 2 * 4};
+    case RK_NEON * RK_UNITS + RK_UNIT_F32:
+    case RK_NEON_DOT * RK_UNITS + RK_UNIT_F32: return (unit){f32_neon, 2 * 4};
 #if defined(DOTPROD)
-    case RK_NEON * RK_UNITS + RK_UNIT_I8:
-#if defined(__linux__)
-      if (!(getauxval(AT_HWCAP) & 1 << 20)) break; // HWCAP_ASIMDDP
-#endif
-      return (unit){i8_neon, 2 * 16};
+    case RK_NEON_DOT * RK_UNITS + RK_UNIT_I8: return (unit){i8_neon, 2 * 16};
 #endif
 #endif
   }
