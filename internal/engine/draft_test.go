@@ -136,30 +136,29 @@ func TestTokensAreCountedAndStepsSaved(t *testing.T) {
 
 // A row that fails behind right guesses ends its choice behind their tokens.
 func TestAFaultBehindGuessesEndsTheChoiceThere(t *testing.T) {
-	be := newFake(t, small())
 	p := greedy(40)
 	p.IgnoreEOS = true
 	req := newReq(prompt(5, 9), p)
-	left := 0
+	ids, _ := want(req.Prompt.IDs, p, 0, small().MaxContext)
 	broken := errors.New("broken")
-	be.rowErr = func(backend.Slot) error {
-		if left--; left < 0 {
-			return broken
-		}
-		return nil
-	}
-	e := start(t, be, func(c *Config) {
-		c.DraftTokens, c.tweak.reckless, c.tweak.guesses = 6, true, seers([]*llm.Request{req}, be.cfg.MaxContext, 1)
-	})
-	ids, _ := want(req.Prompt.IDs, p, 0, be.cfg.MaxContext)
 	for n := range 20 {
-		left = n
+		be := newFake(t, small())
+		left := n
+		be.rowErr = func(backend.Slot) error {
+			if left--; left < 0 {
+				return broken
+			}
+			return nil
+		}
+		e := start(t, be, func(c *Config) {
+			c.DraftTokens, c.tweak.reckless, c.tweak.guesses = 6, true, seers([]*llm.Request{req}, be.cfg.MaxContext, 1)
+		})
 		a := ask(t, e, req)[0]
 		if a.finish.Reason != llm.FinishError || !errors.Is(a.finish.Err, broken) || !slices.Equal(a.ids, ids[:n]) {
 			t.Errorf("a fault in row %d: %v after %v", n, a.finish.Err, a.ids)
 		}
+		settled(t, e)
 	}
-	settled(t, e)
 }
 
 // Guided choices have no guesses, their neighbours do.
