@@ -6,7 +6,6 @@
 // values stay small whole numbers: no denormals, no infinities.
 #include "peak.h"
 #include "rk.h"
-#include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
