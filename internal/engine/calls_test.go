@@ -15,23 +15,26 @@ func TestNativeCallsGrowByAtMostTwoAStep(t *testing.T) {
 	for _, d := range devices[1:] {
 		t.Run(d.name, func(t *testing.T) {
 			e := tinyEngine(t, d.open, backend.Config{MaxRows: 64, MaxSeqs: 8, MaxContext: 512, Pages: 128}, nil)
-			ask(t, e, newReq(cases[0].PromptIDs, greedy(2)))
-			steps, calls := e.Stats().Steps, runtime.NumCgoCall()
-			var all sync.WaitGroup
-			for i := range 8 {
-				p := greedy(60)
-				p.IgnoreEOS = true
-				if i%2 == 1 {
-					p.Temperature, p.Seed, p.PresencePenalty = 1, uint64(i), 1
+			crowd := func() {
+				var all sync.WaitGroup
+				for i := range 8 {
+					p := greedy(60)
+					p.IgnoreEOS = true
+					if i%2 == 1 {
+						p.Temperature, p.Seed, p.PresencePenalty = 1, uint64(i), 1
+					}
+					req := newReq(cases[i].PromptIDs, p)
+					if i == 3 {
+						req.N = 4
+					}
+					s := submit(t, e, req)
+					all.Go(func() { receive(t, s, req.N) })
 				}
-				req := newReq(cases[i].PromptIDs, p)
-				if i == 3 {
-					req.N = 4
-				}
-				s := submit(t, e, req)
-				all.Go(func() { receive(t, s, req.N) })
+				all.Wait()
 			}
-			all.Wait()
+			crowd() // memory for sampling is taken as it is needed
+			steps, calls := e.Stats().Steps, runtime.NumCgoCall()
+			crowd()
 			if err := e.Close(); err != nil {
 				t.Fatal(err)
 			}

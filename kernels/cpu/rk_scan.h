@@ -21,15 +21,15 @@ typedef struct {
   // of 16, then these halve by halve: i and i+8, i and i+4, ….
   double *sums;
   double inv_t, min_p;  // inv_t 0: no sums are wanted
-  float top;
+  float top;            // the largest of max
   int32_t count, words;
   int32_t nan;          // there is a NaN among the values, allowed or not
 } rk_scan;
 
-// rk_scan_maxima fills in max and nan of n rows of at most count values.
-void rk_scan_maxima(rk_machine *m, rk_scan *rows, int n, int count);
-// rk_scan_sums fills in sums; constants are 2^(j/64) for j < 64, 64/ln2, ln2/64.
-void rk_scan_sums(rk_machine *m, rk_scan *rows, int n, int count, const double *constants);
+// rk_scan_read fills in max, nan and top of n rows of at most count values, and sums
+// where they are wanted and there is no NaN. constants are 2^(j/64) for j < 64,
+// 64/ln2, ln2/64.
+void rk_scan_read(rk_machine *m, rk_scan *rows, int n, int count, const double *constants);
 
 typedef struct { rk_scan *rows; int pieces; const double *constants; } scan_run; // constants NULL: maxima
 

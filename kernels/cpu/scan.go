@@ -29,7 +29,7 @@ type Scans struct {
 }
 
 // NewScans makes room for the C side of n rows. constants are those of
-// rk_scan_sums.
+// rk_scan_read.
 func (m *Machine) NewScans(n int, constants []float64) (*Scans, error) {
 	p, err := m.alloc(n * int(unsafe.Sizeof(C.rk_scan{})))
 	if err != nil {
@@ -52,22 +52,15 @@ func (m *Machine) Words(n int) ([]uint32, error) {
 	return unsafe.Slice((*uint32)(p), n), err
 }
 
-// Maxima fills in Max and NaN of each row, in as many native calls as they take.
-func (s *Scans) Maxima(rows []Scan) {
+// Read fills in Max, NaN and Top of each row, and Sums where InvT is not 0 and there
+// is no NaN, in one native call where there was room made for so many.
+func (s *Scans) Read(rows []Scan) {
 	for ; len(rows) > 0; rows = rows[min(len(rows), len(s.rows)):] {
 		n, count := s.set(rows)
-		C.rk_scan_maxima(s.m.c, &s.rows[0], C.int(n), C.int(count))
+		C.rk_scan_read(s.m.c, &s.rows[0], C.int(n), C.int(count), (*C.double)(&s.constants[0]))
 		for i := range n {
-			rows[i].NaN = s.rows[i].nan != 0
+			rows[i].NaN, rows[i].Top = s.rows[i].nan != 0, float32(s.rows[i].top)
 		}
-	}
-}
-
-// Sums fills in Sums of each row whose InvT is not 0.
-func (s *Scans) Sums(rows []Scan) {
-	for ; len(rows) > 0; rows = rows[min(len(rows), len(s.rows)):] {
-		n, count := s.set(rows)
-		C.rk_scan_sums(s.m.c, &s.rows[0], C.int(n), C.int(count), (*C.double)(&s.constants[0]))
 	}
 }
 
@@ -80,7 +73,7 @@ func (s *Scans) set(rows []Scan) (n, count int) {
 		s.rows[i] = C.rk_scan{
 			values: floats(r.Values), mask: (*C.uint32_t)(unsafe.Pointer(unsafe.SliceData(r.Mask))), max: floats(r.Max),
 			sums: (*C.double)(unsafe.Pointer(unsafe.SliceData(r.Sums))), inv_t: C.double(r.InvT), min_p: C.double(r.MinP),
-			top: C.float(r.Top), count: C.int32_t(len(r.Values)), words: C.int32_t(len(r.Mask)),
+			count: C.int32_t(len(r.Values)), words: C.int32_t(len(r.Mask)),
 		}
 	}
 	return n, count

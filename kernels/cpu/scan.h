@@ -133,7 +133,7 @@ static void op_scan(void *arg, int chunk, int thread) {
   (void)thread;
   const scan_run *run = arg;
   rk_scan *s = &run->rows[chunk / run->pieces];
-  if (run->constants && s->inv_t == 0) return;
+  if (run->constants && (s->inv_t == 0 || s->nan)) return;
   int first = chunk % run->pieces * RK_SCAN_PIECE, end = first + RK_SCAN_PIECE, nan = 0;
   int blocks = (s->count + RK_SCAN_BLOCK - 1) / RK_SCAN_BLOCK;
   if (end > blocks) end = blocks;

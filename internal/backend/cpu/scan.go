@@ -24,11 +24,8 @@ func newScanner(m *kernels.Machine, cfg backend.Config) (*scanner, error) {
 	return &scanner{m, scans}, err
 }
 
-// Maxima implements sample.Scanner.
-func (s *scanner) Maxima(rows []sample.Scan) { s.scans.Maxima(alias[kernels.Scan](rows)[:len(rows)]) }
-
-// Sums implements sample.Scanner.
-func (s *scanner) Sums(rows []sample.Scan) { s.scans.Sums(alias[kernels.Scan](rows)[:len(rows)]) }
+// Read implements sample.Scanner.
+func (s *scanner) Read(rows []sample.Scan) { s.scans.Read(alias[kernels.Scan](rows)[:len(rows)]) }
 
 // Floats implements sample.Scanner.
 func (s *scanner) Floats(n int) []float32 { return must(s.machine.Floats(n)) }

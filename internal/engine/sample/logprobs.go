@@ -22,7 +22,8 @@ func Score(logits []float32, id int32, n int) (llm.PromptLogprob, error) {
 	all := make([]Scan, 1)
 	r := &all[0]
 	r.set(logits, nil, Plain{})
-	Plain{}.Maxima(all)
+	r.InvT = 1
+	Plain{}.Read(all)
 	if r.NaN {
 		return llm.PromptLogprob{}, ErrNaN
 	}
@@ -32,8 +33,6 @@ func Score(logits []float32, id int32, n int) (llm.PromptLogprob, error) {
 			p.Rank++
 		}
 	}
-	r.weigh(1, 0)
-	Plain{}.Sums(all)
 	norm := math.Log(r.total())
 	p.TokenLogprob = llm.TokenLogprob{ID: id, Logprob: logprob(v, r.Top, norm)}
 	p.Top, _ = r.likeliest(nil, n, norm, nil)

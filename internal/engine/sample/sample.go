@@ -9,7 +9,6 @@ package sample
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/reasond/reasond/internal/backend"
 )
@@ -29,20 +28,25 @@ const greedyBelow = 1e-5
 type Sampler struct {
 	by    Scanner // nil: Plain
 	scans []Scan  // of the jobs at hand
-	own   []Scan  // one: of a row whose logits are adjusted
 	one   []job
 
-	adjusted []float32
+	adjusted [][]float32 // rows under their states' bias and penalties
+	used     int         // of adjusted, by the jobs at hand
+	guesses  []int32     // counted in a state for now
 	kept     []candidate
 	bars     []float32
 }
 
 // job is a token to be sampled.
 type job struct {
-	logits []float32
-	mask   []uint32
-	view   int // index of the row's scan; -1: its logits have to be adjusted first
-	plain  int // index of the scan of all logits, for log-probabilities; -1: not wanted
+	logits  []float32
+	mask    []uint32
+	drafted bool  // the job before this one is of the same state,
+	guess   int32 // and this is what it is expected to give
+
+	view   int  // index of the row's scan
+	hidden bool // a NaN is not among its values, but was
+	plain  int  // index of the scan of all logits, for log-probabilities; -1: not wanted
 }
 
 // Row samples the token at position pos from logits and counts it in st. mask
@@ -62,36 +66,58 @@ func (s *Sampler) scanner() Scanner {
 	return s.by
 }
 
-// read makes the scans of all jobs at once. Those whose logits their state adjusts
-// follow when it is their turn: what comes before them in their slot counts.
+// read makes the scans of all jobs at once. A drafted one counts what is guessed to
+// come before it: where the guess is wrong, nobody asks for what comes after.
 func (s *Sampler) read(jobs []job, state func(i int) *State) {
-	s.scans = s.scans[:0]
-	for i := range jobs {
-		j, st := &jobs[i], state(i)
-		j.view, j.plain = -1, -1
-		if !st.adjusts() {
-			j.view = s.scan(j.logits, j.mask)
+	s.scans, s.used = s.scans[:0], 0
+	for i := 0; i < len(jobs); {
+		st := state(i)
+		known := len(st.count)
+		s.guesses = s.guesses[:0]
+		s.look(&jobs[i], st)
+		for i++; i < len(jobs) && jobs[i].drafted; i++ {
+			s.guesses = append(s.guesses, jobs[i].guess)
+			st.add(jobs[i].guess)
+			s.look(&jobs[i], st)
 		}
-		if st.params.Logprobs {
-			if j.plain = j.view; j.view < 0 || j.mask != nil || st.weighs() {
-				j.plain = s.scan(j.logits, nil)
-			}
-		}
+		st.forget(s.guesses, known)
 	}
-	s.scanner().Maxima(s.scans)
-	weighs := false
-	for i := range jobs {
-		j, st := &jobs[i], state(i)
-		if j.view >= 0 && st.weighs() {
-			weighs = s.scans[j.view].weigh(1/st.params.Temperature, st.params.MinP) || weighs
-		}
-		if j.plain >= 0 {
-			weighs = s.scans[j.plain].weigh(1, 0) || weighs
-		}
+	s.scanner().Read(s.scans)
+}
+
+// look takes the scans that a job needs.
+func (s *Sampler) look(j *job, st *State) {
+	p, values := &st.params, j.logits
+	if st.adjusts() {
+		values = s.copy(j.logits)
+		j.hidden = st.adjust(values)
 	}
-	if weighs {
-		s.scanner().Sums(s.scans)
+	j.view, j.plain = s.scan(values, j.mask), -1
+	if st.weighs() {
+		s.scans[j.view].InvT, s.scans[j.view].MinP = 1/p.Temperature, p.MinP
 	}
+	if !p.Logprobs {
+		return
+	}
+	j.plain = j.view
+	if st.adjusts() || j.mask != nil || st.weighs() {
+		j.plain = s.scan(j.logits, nil)
+	}
+	s.scans[j.plain].InvT = 1
+}
+
+// copy is a copy of a row that lasts until the next read.
+func (s *Sampler) copy(logits []float32) []float32 {
+	if s.used == len(s.adjusted) {
+		s.adjusted = append(s.adjusted, nil)
+	}
+	row := &s.adjusted[s.used]
+	s.used++
+	if cap(*row) < len(logits) {
+		*row = s.scanner().Floats(len(logits))
+	}
+	copy((*row)[:len(logits)], logits)
+	return (*row)[:len(logits)]
 }
 
 // scan takes the next scan and returns its index.
@@ -106,25 +132,11 @@ func (s *Sampler) scan(values []float32, mask []uint32) int {
 	return n
 }
 
-// weigh asks for the sums of a scan that has its maxima, and reports whether they
-// can be had.
-func (r *Scan) weigh(invT, minP float64) bool {
-	if r.NaN {
-		return false
-	}
-	r.Top, r.InvT, r.MinP = slices.Max(r.Max), invT, minP
-	return true
-}
-
 // finish samples a job that was read.
 func (s *Sampler) finish(out *backend.Sampled, j *job, st *State, pos int32) {
 	*out = backend.Sampled{Top: out.Top[:0]}
-	var view *Scan
-	if j.view < 0 || st.adjusts() {
-		view = s.adjust(j, st)
-	} else {
-		view = &s.scans[j.view]
-	}
+	view := &s.scans[j.view]
+	view.NaN = view.NaN || j.hidden
 	token, err := view.best()
 	if err != nil {
 		out.Err = err
@@ -138,26 +150,6 @@ func (s *Sampler) finish(out *backend.Sampled, j *job, st *State, pos int32) {
 		s.logprobs(out, &s.scans[j.plain], st.params.TopLogprobs)
 	}
 	st.add(token)
-}
-
-// adjust is the scan of a row under its state's bias and penalties.
-func (s *Sampler) adjust(j *job, st *State) *Scan {
-	if cap(s.adjusted) < len(j.logits) {
-		s.adjusted = s.scanner().Floats(len(j.logits))
-	}
-	values := s.adjusted[:len(j.logits)]
-	copy(values, j.logits)
-	hidden := st.adjust(values)
-	if s.own == nil {
-		s.own = make([]Scan, 1)
-	}
-	view := &s.own[0]
-	view.set(values, j.mask, s.scanner())
-	s.scanner().Maxima(s.own)
-	if view.NaN = view.NaN || hidden; st.weighs() && view.weigh(1/st.params.Temperature, st.params.MinP) {
-		s.scanner().Sums(s.own)
-	}
-	return view
 }
 
 func hasNaN(values []float32) bool {

@@ -16,18 +16,16 @@ type Scan struct {
 	// 0 where that is less than MinP. The order is defined: weights i, i+16, … are
 	// added up for each i of 16, then these halve by halve: i and i+8, i and i+4, ….
 	Sums []float64
-	NaN  bool // a NaN is among the values, allowed or not
-	Top  float32
+	NaN  bool    // a NaN is among the values, allowed or not
+	Top  float32 // the largest of Max
 	InvT float64 // 0: no sums are wanted
 	MinP float64
 }
 
 // Scanner reads rows. All scanners give the same, bit for bit.
 type Scanner interface {
-	// Maxima fills in Max and NaN.
-	Maxima(rows []Scan)
-	// Sums fills in Sums.
-	Sums(rows []Scan)
+	// Read fills in Max, NaN and Top, and Sums where InvT is not 0 and there is no NaN.
+	Read(rows []Scan)
 	// Floats and Doubles are memory in which a Scan's slices may lie, for as long as
 	// the scanner lives.
 	Floats(n int) []float32
@@ -48,8 +46,8 @@ func (Plain) Floats(n int) []float32 { return make([]float32, n) }
 // Doubles implements Scanner.
 func (Plain) Doubles(n int) []float64 { return make([]float64, n) }
 
-// Maxima implements Scanner.
-func (Plain) Maxima(rows []Scan) {
+// Read implements Scanner.
+func (Plain) Read(rows []Scan) {
 	for i := range rows {
 		r := &rows[i]
 		r.NaN = false
@@ -57,6 +55,10 @@ func (Plain) Maxima(rows []Scan) {
 			block := r.block(b)
 			r.NaN = r.NaN || hasNaN(block)
 			r.Max[b] = maxOf(block, r.words(b))
+		}
+		r.Top = maxOf(r.Max, nil)
+		for b := 0; b < len(r.Sums) && r.InvT != 0 && !r.NaN; b++ {
+			r.Sums[b] = r.sum(b)
 		}
 	}
 }
@@ -75,19 +77,6 @@ func maxOf(block []float32, words []uint32) float32 {
 		}
 	}
 	return top
-}
-
-// Sums implements Scanner.
-func (Plain) Sums(rows []Scan) {
-	for i := range rows {
-		r := &rows[i]
-		if r.InvT == 0 {
-			continue
-		}
-		for b := range r.Sums {
-			r.Sums[b] = r.sum(b)
-		}
-	}
 }
 
 func (r *Scan) sum(b int) float64 {

@@ -52,6 +52,9 @@ func (s *Slots) Sample(b *backend.Batch, row func(i int) []float32) error {
 		if r.Masked {
 			j.mask = b.Masks[i*b.MaskWords : (i+1)*b.MaskWords]
 		}
+		if j.drafted = r.Drafted; r.Drafted {
+			j.guess = b.Token[b.LogitRows[r.Logits]]
+		}
 		s.jobs = append(s.jobs, j)
 	}
 	s.sampler.read(s.jobs, func(i int) *State { return &s.states[b.Samples[i].Slot] })
@@ -90,7 +93,7 @@ func (s *Slots) finish(b *backend.Batch) {
 		if !r.Drafted {
 			wrong = false
 		} else if !wrong {
-			wrong = b.Token[b.LogitRows[r.Logits]] != s.last[r.Slot]
+			wrong = s.jobs[i].guess != s.last[r.Slot]
 		}
 		if wrong {
 			*out = backend.Sampled{Token: backend.NotTaken, Top: out.Top[:0]}

@@ -61,6 +61,22 @@ func (st *State) add(id int32) {
 	}
 }
 
+// forget takes back the last adds, of ids, before which known occurrences were
+// there.
+func (st *State) forget(ids []int32, known int) {
+	st.generated -= len(ids)
+	if !st.penalises() {
+		return
+	}
+	for _, id := range ids {
+		st.count[st.seen[id]].times--
+	}
+	for _, c := range st.count[known:] {
+		delete(st.seen, c.id)
+	}
+	st.count = st.count[:known]
+}
+
 // note returns the index of id's occurrence.
 func (st *State) note(id int32) int32 {
 	if st.seen == nil {
