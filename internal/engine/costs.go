@@ -52,6 +52,14 @@ func (c *costs) least(rows int) float64 {
 	return 0
 }
 
+// expected is of, or least where nothing was measured of late; 0: nothing ever was.
+func (c *costs) expected(rows int) float64 {
+	if c.last == 0 || c.steps-c.last >= stale {
+		return c.least(rows)
+	}
+	return c.of(rows)
+}
+
 // of is what a step of so many rows takes. What was not measured, or long ago, is
 // taken to lie between its neighbours, or little over the nearest one with fewer
 // rows: it will be tried then, and measured. The unit is one row's time where

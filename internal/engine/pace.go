@@ -12,6 +12,7 @@ const (
 	firstPrefill = 256  // rows of a step that does not decode, before anything is measured
 	idleStalls   = 10   // a step that does not decode may take this many MaxPrefillStalls
 	aim          = 0.85 // share of MaxPrefillStall that is planned with: steps vary
+	unevenness   = 2    // prompt rows add at most so many times what a step's decoding takes
 	smoothing    = 0.2  // weight of the newest measurement
 )
 
@@ -24,16 +25,22 @@ type pace struct {
 
 // budget is the next step's.
 func (e *Engine) budget() sched.Budget {
-	rows := e.pace.prefill(e.sched.Decoding() > 0)
+	decoding := e.sched.Decoding()
+	rows := e.pace.prefill(decoding > 0, e.costs.expected(decoding))
 	return sched.Budget{Tokens: e.cfg.StepRows, PrefillTokens: min(e.cfg.PrefillRows, rows)}
 }
 
-// prefill is the most prompt rows of a step. Without decoding sequences it is
-// larger, but not without bound: new and cancelled requests wait for a step.
-func (p *pace) prefill(decoding bool) int {
+// prefill is the most prompt rows of a step: beside sequences that decode, which
+// alone would take so many seconds (0: not known), few enough that their tokens come
+// evenly. Without them there are more, but not without bound: new and cancelled
+// requests wait for a step.
+func (p *pace) prefill(decoding bool, alone float64) int {
 	limit, first := aim*p.limit.Seconds(), minPrefill
-	if !decoding {
+	switch {
+	case !decoding:
 		limit, first = limit*idleStalls, firstPrefill
+	case alone > 0:
+		limit = min(limit, unevenness*alone)
 	}
 	if p.row <= 0 {
 		return first

@@ -11,22 +11,24 @@ import (
 
 // TestPromptsDelayNoTokenLongerThanAllowed: on a device whose steps take exactly
 // what its rows cost, prompts that arrive while others decode add at most
-// MaxPrefillStall to a step, and the cost of the smallest chunk where that is more;
-// and they get most of it.
+// MaxPrefillStall to a step, or twice what its tokens cost where that is less, and the
+// cost of the smallest chunk where that is more; and they get most of it.
 func TestPromptsDelayNoTokenLongerThanAllowed(t *testing.T) {
 	const stall, ms = 100 * time.Millisecond, time.Millisecond
 	for _, c := range []struct {
 		name   string
 		decode func(rows int) time.Duration
 		row    func(depth int) time.Duration // of a prompt
-		used   time.Duration                 // of the allowance, at least, once
-		over   int                           // steps that may take longer: it cannot be known before
+		bound  time.Duration
+		used   time.Duration // of the bound, at least, once
+		over   int           // steps that may take longer: it cannot be known before
 	}{
-		{"cheap rows", func(int) time.Duration { return 5 * ms }, func(int) time.Duration { return ms / 5 }, stall * 3 / 4, 0},
-		{"dear rows", func(int) time.Duration { return 5 * ms }, func(int) time.Duration { return 10 * ms }, 300 * ms, 0},
-		{"dearer the deeper", func(int) time.Duration { return 5 * ms }, func(depth int) time.Duration { return ms/4 + time.Duration(depth)*100 }, stall * 3 / 4, 0},
-		{"a crowd that goes", func(rows int) time.Duration { return time.Duration(rows) * 4 * ms }, func(int) time.Duration { return ms / 5 }, stall * 3 / 4, 0},
-		{"cores are lost", func(int) time.Duration { return 5 * ms }, slowing(4000, ms/5, ms), stall * 3 / 4, 2},
+		{"cheap rows", func(int) time.Duration { return 60 * ms }, func(int) time.Duration { return ms / 5 }, stall, stall * 3 / 4, 0},
+		{"cheap tokens", func(int) time.Duration { return 5 * ms }, func(int) time.Duration { return ms / 5 }, 10 * ms, 9 * ms, 4}, // until tokens were timed alone
+		{"dear rows", func(int) time.Duration { return 5 * ms }, func(int) time.Duration { return 10 * ms }, stall, 300 * ms, 0},
+		{"dearer the deeper", func(int) time.Duration { return 60 * ms }, func(depth int) time.Duration { return ms/4 + time.Duration(depth)*100 }, stall, stall * 3 / 4, 0},
+		{"a crowd that goes", func(rows int) time.Duration { return time.Duration(rows) * 4 * ms }, func(int) time.Duration { return ms / 5 }, stall, stall * 3 / 4, 0},
+		{"cores are lost", func(int) time.Duration { return 60 * ms }, slowing(4000, ms/5, ms), stall, stall * 3 / 4, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -47,7 +49,7 @@ func TestPromptsDelayNoTokenLongerThanAllowed(t *testing.T) {
 					if decode > 0 && added > 0 {
 						mixed++
 						most = max(most, added)
-						if added > max(stall, chunk) {
+						if added > max(c.bound, chunk) {
 							over++
 						}
 						if over > c.over {
