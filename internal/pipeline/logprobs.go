@@ -32,8 +32,20 @@ type rawLogprob struct {
 type shownLogprob struct {
 	at   int // in the output
 	text string
-	open bool // more of it may follow
+	rest []byte // the token's bytes behind those that text has
+	odd  bool   // text is not bytes of the token: it has U+FFFD for some of them
+	open bool   // more of it may follow
 	llm.TextLogprob
+}
+
+// grow adds a part of the token's text.
+func (e *shownLogprob) grow(part string) {
+	e.text += part
+	if i := bytes.Index(e.rest, []byte(part)); i >= 0 {
+		e.rest = e.rest[i+len(part):]
+	} else {
+		e.odd = true
+	}
 }
 
 // add takes the tokens' next one.
@@ -53,10 +65,10 @@ func (s *shown) show(from int, text string) {
 		}
 		lo, hi := max(t.start, from), min(t.end, to)
 		if !t.begun {
-			s.list = append(s.list, shownLogprob{at: s.fed + lo - from, open: true, TextLogprob: t.TextLogprob})
+			s.list = append(s.list, shownLogprob{at: s.fed + lo - from, rest: t.Bytes, open: true, TextLogprob: t.TextLogprob})
 		}
 		last := &s.list[len(s.list)-1]
-		last.text += text[lo-from : hi-from]
+		last.grow(text[lo-from : hi-from])
 		if t.begun = true; t.end > to {
 			break
 		}
@@ -83,7 +95,9 @@ func (s *shown) place(tokens []llm.TextLogprob, text string) {
 	at := 0
 	for _, t := range tokens {
 		n := min(len(t.Bytes), len(text)-at)
-		s.list = append(s.list, shownLogprob{at: s.fed + at, text: text[at : at+n], TextLogprob: t})
+		e := shownLogprob{at: s.fed + at, rest: t.Bytes, TextLogprob: t}
+		e.grow(text[at : at+n])
+		s.list = append(s.list, e)
 		at += n
 	}
 }
@@ -130,7 +144,7 @@ func (s *shown) close() []llm.TextLogprob {
 // has U+FFFD for them.
 func (e *shownLogprob) logprob() llm.TextLogprob {
 	p := e.TextLogprob
-	if bytes.Contains(p.Bytes, []byte(e.text)) {
+	if !e.odd {
 		p.Bytes = []byte(e.text)
 	}
 	return p
