@@ -504,7 +504,7 @@ func TestPromptsDoNotHoldUpDecoding(t *testing.T) {
 		be := newFake(t, cfg)
 		var mixedRows []int
 		be.onBatch = func(b *backend.Batch) {
-			time.Sleep(time.Duration(b.Rows) * time.Millisecond)
+			time.Sleep(time.Duration(50+b.Rows) * time.Millisecond)
 			decodes := 0
 			for _, q := range b.Seqs {
 				if q.Count == 1 {

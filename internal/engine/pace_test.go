@@ -24,11 +24,11 @@ func TestPromptsDelayNoTokenLongerThanAllowed(t *testing.T) {
 		over   int           // steps that may take longer: it cannot be known before
 	}{
 		{"cheap rows", func(int) time.Duration { return 60 * ms }, func(int) time.Duration { return ms / 5 }, stall, stall * 3 / 4, 0},
-		{"cheap tokens", func(int) time.Duration { return 5 * ms }, func(int) time.Duration { return ms / 5 }, 10 * ms, 9 * ms, 4}, // until tokens were timed alone
+		{"cheap tokens", func(int) time.Duration { return 5 * ms }, func(int) time.Duration { return ms / 5 }, 20 * ms, 9 * ms, 10}, // until tokens were timed alone; what so many take is guessed at first
 		{"dear rows", func(int) time.Duration { return 5 * ms }, func(int) time.Duration { return 10 * ms }, stall, 300 * ms, 0},
 		{"dearer the deeper", func(int) time.Duration { return 60 * ms }, func(depth int) time.Duration { return ms/4 + time.Duration(depth)*100 }, stall, stall * 3 / 4, 0},
 		{"a crowd that goes", func(rows int) time.Duration { return time.Duration(rows) * 4 * ms }, func(int) time.Duration { return ms / 5 }, stall, stall * 3 / 4, 0},
-		{"cores are lost", func(int) time.Duration { return 60 * ms }, slowing(4000, ms/5, ms), stall, stall * 3 / 4, 3},
+		{"cores are lost", func(int) time.Duration { return 60 * ms }, slowing(4000, ms/5, ms), stall, stall * 3 / 4, 5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
