@@ -3,7 +3,6 @@ package toolcall_test
 import (
 	"encoding/json"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,25 +16,7 @@ import (
 // calls writes may stand in text; the same with another function's name, or with
 // arguments of another type, may not.
 func TestTextIsFreeAndStrictCallsAreNot(t *testing.T) {
-	data, err := os.ReadFile("../../testdata/tiny-reasoner/tokenizer.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lib, err := native.NewTokenizer(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lib.Close()
-	vocab, err := tokenizer.NewVocab(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	eos, _ := vocab.ID("<|im_end|>")
-	trie, err := native.NewTrie(native.TrieConfig{Count: vocab.Size(), Bytes: vocab.Bytes, IsControl: vocab.IsControl, EOS: []int32{eos}, Tokenizer: lib})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer trie.Close()
+	lib, vocab, trie, eos := tinyVocabulary(t)
 	functions := toolcall.Functions(json.RawMessage(grammarTools))
 	writing := toolcall.Writing{Marker: func(s string) (int32, bool) { id, ok := vocab.ID(s); return id, ok && vocab.IsControl(id) }}
 	rng, free := rand.New(rand.NewPCG(5, 6)), []string{}

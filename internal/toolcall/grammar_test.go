@@ -18,9 +18,9 @@ const grammarTools = `[
 		"required":["level","on"],"additionalProperties":false}}},
 	{"type":"function","function":{"name":"now"}}]`
 
-// What a grammar of calls lets through is read back as calls of these functions
-// with arguments of their schemas, and nothing else.
-func TestGrammarsOfCallsAreReadBack(t *testing.T) {
+// tinyVocabulary is that of the built-in model, for grammars.
+func tinyVocabulary(t *testing.T) (*native.Tokenizer, *tokenizer.Vocab, *native.Trie, int32) {
+	t.Helper()
 	data, err := os.ReadFile("../../testdata/tiny-reasoner/tokenizer.json")
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +29,7 @@ func TestGrammarsOfCallsAreReadBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lib.Close()
+	t.Cleanup(func() { lib.Close() })
 	vocab, err := tokenizer.NewVocab(data)
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +39,14 @@ func TestGrammarsOfCallsAreReadBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer trie.Close()
+	t.Cleanup(func() { trie.Close() })
+	return lib, vocab, trie, eos
+}
+
+// What a grammar of calls lets through is read back as calls of these functions
+// with arguments of their schemas, and nothing else.
+func TestGrammarsOfCallsAreReadBack(t *testing.T) {
+	_, vocab, trie, eos := tinyVocabulary(t)
 	rng := rand.New(rand.NewPCG(3, 4))
 	with := 0
 	for _, name := range toolcall.Names() {
