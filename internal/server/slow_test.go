@@ -20,6 +20,7 @@ import (
 // A client that does not read is cut by the write deadline; others do not
 // notice.
 func TestSlowReadersAreCut(t *testing.T) {
+	const slow = 4
 	long := scripted.Step{Text: strings.Repeat("word ", 20_000)}
 	script := func(req *llm.Request, _ int) []scripted.Step {
 		if req.Sampling.Seed != 0 {
@@ -37,7 +38,7 @@ func TestSlowReadersAreCut(t *testing.T) {
 	}}
 	body := ask(`"stream":true`, `"seed":0`)
 	start := time.Now()
-	for range 10 {
+	for range slow {
 		conn, err := small.Dial("tcp", f.addr)
 		if err != nil {
 			t.Fatal(err)
@@ -45,7 +46,7 @@ func TestSlowReadersAreCut(t *testing.T) {
 		defer conn.Close()
 		fmt.Fprintf(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	}
-	eventually(t, "the slow ones are in", func() bool { return f.gate.running() == 10 })
+	eventually(t, "the slow ones are in", func() bool { return f.gate.running() == slow })
 	got := f.streamChat(t, ask(`"stream":true`, `"seed":1`))
 	if err := got.whole(1); err != nil {
 		t.Errorf("a good reader: %v", err)
