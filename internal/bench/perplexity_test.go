@@ -12,10 +12,7 @@ import (
 
 // The golden is transformers' for the same file's weights in float32.
 func TestPerplexityIsTransformers(t *testing.T) {
-	path, ok := smollm2.Path()
-	if !ok {
-		t.Skip("SmolLM2 is not in the cache: run `make models` first")
-	}
+	path := smollm2.Need(t)
 	data, err := os.ReadFile("../../testdata/smollm2/golden.json")
 	if err != nil {
 		t.Fatal(err)

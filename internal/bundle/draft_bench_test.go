@@ -36,10 +36,7 @@ var draftTasks = []struct {
 // tokens a second without, the median of how many times faster it is with, and the
 // share of guesses that were right. The texts must be the same.
 func BenchmarkDrafts(b *testing.B) {
-	path, ok := smollm2.Path()
-	if !ok {
-		b.Skip("SmolLM2 is not in the cache: run `make models` first")
-	}
+	path := smollm2.Need(b)
 	var models [2]*Bundle
 	for i := range models {
 		m, err := Open(Config{Path: path, MaxModelLen: 2048, MaxSeqs: 16, DraftTokens: 8 * i})

@@ -17,10 +17,7 @@ import (
 // the median of what the grammar costs in percent: masks, and steps that do not
 // overlap.
 func BenchmarkGrammarCrowd(b *testing.B) {
-	path, ok := smollm2.Path()
-	if !ok {
-		b.Skip("SmolLM2 is not in the cache: run `make models` first")
-	}
+	path := smollm2.Need(b)
 	m, err := Open(Config{Path: path, MaxModelLen: 1024, MaxSeqs: 16})
 	if err != nil {
 		b.Fatal(err)

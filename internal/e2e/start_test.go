@@ -109,10 +109,7 @@ func (s *started) crowd(n, tokens int) {
 // once, the file's pages are dropped, pages of keys and values are touched when
 // they are used. The bound has room for other machines; BenchmarkStart measures.
 func TestMemoryIsNotMuchMoreThanTheFile(t *testing.T) {
-	path, ok := smollm2.Path()
-	if !ok {
-		t.Skip("the real model is not here: run `make models` first")
-	}
+	path := smollm2.Need(t)
 	s := startedWith(t, path)
 	s.until("/readyz")
 	s.crowd(16, 32)
@@ -129,19 +126,16 @@ func TestMemoryIsNotMuchMoreThanTheFile(t *testing.T) {
 // the first streamed token, and the memory that 16 sequences of 32 tokens take,
 // as a multiple of the file's size.
 func BenchmarkStart(b *testing.B) {
-	path, ok := smollm2.Path()
 	for _, c := range []struct {
 		name string
-		args []string
-	}{{"built-in", nil}, {"SmolLM2-Q4_1", []string{path}}} {
+		args func(testing.TB) []string
+	}{{"built-in", func(testing.TB) []string { return nil }}, {"SmolLM2-Q4_1", func(tb testing.TB) []string { return []string{smollm2.Need(tb)} }}} {
 		b.Run(c.name, func(b *testing.B) {
-			if len(c.args) > 0 && !ok {
-				b.Skip("the real model is not here: run `make models` first")
-			}
+			args := c.args(b)
 			var alive, ready, token time.Duration
 			var memory int64
 			for b.Loop() {
-				s := startedWith(b, c.args...)
+				s := startedWith(b, args...)
 				alive += s.until("/healthz")
 				ready += s.until("/readyz")
 				token += s.stream("What is 2+2?", 4)
@@ -153,7 +147,11 @@ func BenchmarkStart(b *testing.B) {
 				b.ReportMetric(float64(d.Microseconds())/1e3/float64(b.N), name)
 			}
 			b.ReportMetric(float64(memory>>20)/float64(b.N), "peak-MiB")
-			if info, err := os.Stat(path); len(c.args) > 0 && err == nil {
+			if len(args) > 0 {
+				info, err := os.Stat(args[0])
+				if err != nil {
+					b.Fatal(err)
+				}
 				b.ReportMetric(float64(memory)/float64(b.N)/float64(info.Size()), "peak/file")
 			}
 		})

@@ -11,11 +11,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
-	"slices"
 	"strings"
 	"sync/atomic"
-	"unicode/utf8"
 
 	"github.com/reasond/reasond/api/reasoning"
 	"github.com/reasond/reasond/internal/llm"
@@ -66,28 +63,6 @@ type Config struct {
 	// that the choice has.
 	ThoughtSampling, AnswerSampling *llm.SamplingParams
 }
-
-// Budget bounds a thought.
-type Budget struct {
-	Limited bool
-	Tokens  int // at most so many tokens of thought, where Limited
-	// Grace is how many tokens before that the thought ends with the first token
-	// that ends a sentence or a line.
-	Grace   int
-	Reserve int  // tokens of MaxTokens that are the answer's
-	Loops   bool // a thought that repeats itself is ended
-}
-
-// Stop says why a thought ended.
-type Stop string
-
-const (
-	Natural Stop = "natural" // the model closed it
-	Spent   Stop = "budget"
-	Loop    Stop = "loop"
-	Client  Stop = "client" // answer_now
-	Length  Stop = "length" // of max_tokens only what is reserved was left
-)
 
 // whitespaceTokens is how many tokens of white space before the answer are
 // outside of its grammar.
@@ -293,9 +268,6 @@ func fitted(taken int, err error) error {
 	return err
 }
 
-// settle notes why the thought ended; of several reasons the first counts.
-func (g *Guide) settle(s Stop) { g.stop.CompareAndSwap(nil, &s) }
-
 // inWhole follows the grammar of all that the choice writes.
 func (g *Guide) inWhole(id int32) error {
 	if !g.c.Whole || g.ended || g.unheld != nil {
@@ -337,9 +309,6 @@ func (g *Guide) mayOpen() bool {
 	return g.stage == reasoning.Undecided && g.c.Thoughts && !g.opened && !g.started && len(g.c.Open) > 0 && g.roomToOpen()
 }
 
-// roomToOpen: a thought that opens now leaves what is reserved.
-func (g *Guide) roomToOpen() bool { return g.reserved() >= len(g.c.Open) }
-
 // Space is what counts as white space before an answer.
 const Space = " \t\r\n"
 
@@ -356,92 +325,6 @@ func (g *Guide) sampling(before reasoning.Stage) *llm.SamplingParams {
 	return g.c.ThoughtSampling
 }
 
-// force is a marker that has to come now: the rest of one that the model has
-// begun where a grammar stood beside it, or the thought's end.
-func (g *Guide) force() []int32 {
-	var ids []int32
-	switch {
-	case g.begun == opens:
-		ids = g.c.Open[1:]
-	case g.stage != reasoning.InReasoning || g.closing || len(g.c.End) == 0:
-		return nil
-	default:
-		if s := g.due(); s != "" {
-			g.settle(s)
-		} else if g.begun != closes {
-			return nil
-		}
-		g.closing = true
-		ids = g.rest()
-	}
-	g.begun, g.marker = none, len(ids)
-	return ids
-}
-
-// rest is what is left of the thought's end, of which the model may have written
-// a part.
-func (g *Guide) rest() []int32 {
-	for n := min(len(g.c.End)-1, len(g.recent)); n > 0; n-- {
-		if slices.Equal(g.recent[len(g.recent)-n:], g.c.End[:n]) {
-			return g.c.End[n:]
-		}
-	}
-	return g.c.End
-}
-
-// due is why the thought has to end now; "" where it may go on.
-func (g *Guide) due() Stop {
-	b := g.c.Budget
-	switch {
-	case g.c.Whole && within(g.tail):
-	case g.now.Load():
-		return Client
-	case b.Limited && g.thought >= b.Tokens:
-		return Spent
-	case b.Limited && g.thought >= b.Tokens-b.Grace && endsSentence(g.tail):
-		return Spent
-	case g.reserved() <= 0:
-		return Length
-	case b.Loops && g.loops.found:
-		return Loop
-	}
-	return ""
-}
-
-// reserved is how many tokens the thought may still have for what is reserved.
-func (g *Guide) reserved() int {
-	if g.c.Budget.Reserve == 0 || g.c.MaxTokens == 0 {
-		return math.MaxInt
-	}
-	return g.c.MaxTokens - g.total - len(g.c.End) - g.c.Budget.Reserve
-}
-
-// room is how many tokens the thought may still have.
-func (g *Guide) room() int {
-	if !g.c.Budget.Limited {
-		return g.reserved()
-	}
-	return min(g.reserved(), g.c.Budget.Tokens-g.thought)
-}
-
-// endsSentence reports whether text ends a sentence or a line. A point right
-// behind a digit may be a number's, until something else follows.
-func endsSentence(text []byte) bool {
-	if bytes.HasSuffix(text, []byte("\n")) {
-		return true
-	}
-	if n := len(text); n > 1 && text[n-1] == '.' && text[n-2] >= '0' && text[n-2] <= '9' {
-		return false
-	}
-	trimmed := bytes.TrimRight(text, " \"')”’")
-	for _, end := range []string{".", "!", "?", "。", "！", "？", ";", "；"} {
-		if bytes.HasSuffix(trimmed, []byte(end)) {
-			return true
-		}
-	}
-	return false
-}
-
 // jump is what a grammar leaves no choice about; in a thought no more than it
 // may still have.
 func (g *Guide) jump() ([]int32, error) {
@@ -454,165 +337,4 @@ func (g *Guide) jump() ([]int32, error) {
 		return ids[:min(len(ids), g.room())], err
 	}
 	return nil, nil
-}
-
-// Mask implements llm.Guide. Where a matcher fails nothing may come, which ends
-// the choice with an error.
-func (g *Guide) Mask(dst []uint32) bool {
-	masked, err := g.mask(dst)
-	if err != nil {
-		clear(dst)
-		return true
-	}
-	return masked
-}
-
-func (g *Guide) mask(dst []uint32) (masked bool, err error) {
-	if g.c.Whole {
-		return true, g.maskWhole(dst)
-	}
-	switch g.stage {
-	case reasoning.InReasoning:
-		return g.maskThought(dst)
-	case reasoning.InAnswer:
-		return g.maskAnswer(dst)
-	case reasoning.Undecided:
-		return g.maskUndecided(dst)
-	}
-	return false, nil
-}
-
-// maskWhole keeps to the grammar of all that the choice writes, and a thought to
-// its own within it.
-func (g *Guide) maskWhole(dst []uint32) error {
-	if g.unheld != nil {
-		return g.unheld
-	}
-	if err := g.c.Answer.Mask(dst); err != nil || g.stage != reasoning.InReasoning {
-		return err
-	}
-	if g.room() <= utf8.UTFMax { // the thought must not end within a character: its grammar is of whole ones
-		g.masks.partial.outOf(dst)
-	}
-	if g.c.Thought == nil {
-		return nil
-	}
-	own := make([]uint32, len(dst))
-	if err := g.maskOwn(own); err != nil {
-		return err
-	}
-	for i := range dst {
-		dst[i] &= own[i]
-	}
-	return nil
-}
-
-// maskOwn is what a thought's grammar allows, and its end where that may come.
-func (g *Guide) maskOwn(dst []uint32) error {
-	_, _, accepting, err := g.c.Thought.Take(nil)
-	if err == nil {
-		err = g.c.Thought.Mask(dst)
-	}
-	if err != nil {
-		return err
-	}
-	if accepting && len(g.c.End) > 0 {
-		allow(dst, g.c.End[0])
-	}
-	g.forbidEOS(dst)
-	return nil
-}
-
-// waits: the choice must not end yet.
-func (g *Guide) waits() bool { return g.c.Answer != nil || g.c.Budget.Reserve > 0 && !g.said }
-
-// all allows every token but, where the answer is still to come, those that end
-// a text.
-func (g *Guide) all(dst []uint32) (masked bool) {
-	if !g.waits() {
-		return false
-	}
-	fill(dst, g.c.Vocab.Size())
-	g.forbidEOS(dst)
-	if g.stage == reasoning.InReasoning || g.masks.framed || g.said {
-		return true
-	}
-	if g.c.MaxTokens-g.total == 1 { // the last token, and there is no answer yet
-		g.masks.silent.outOf(dst)
-	}
-	if len(g.c.Open) > 0 && !g.roomToOpen() {
-		forbid(dst, g.c.Open[0])
-	}
-	return true
-}
-
-func (g *Guide) forbidEOS(dst []uint32) {
-	for _, id := range g.c.EOS {
-		forbid(dst, id)
-	}
-}
-
-func (g *Guide) maskAnswer(dst []uint32) (masked bool, err error) {
-	if g.c.Answer == nil {
-		return g.all(dst), nil
-	}
-	err = g.c.Answer.Mask(dst)
-	if g.outside() {
-		g.masks.blank.into(dst)
-	}
-	return true, err
-}
-
-// maskThought keeps a thought to its grammar, and where the answer has one keeps
-// the thought's end clear of it.
-func (g *Guide) maskThought(dst []uint32) (masked bool, err error) {
-	if g.c.Thought == nil {
-		if !g.all(dst) {
-			return false, nil
-		}
-	} else if err := g.maskOwn(dst); err != nil {
-		return true, err
-	}
-	for _, id := range g.masks.straddling {
-		if g.straddles(g.c.Vocab.Bytes(id)) {
-			forbid(dst, id)
-		}
-	}
-	return true, nil
-}
-
-// straddles: a token would end the thought and begin the answer at once.
-func (g *Guide) straddles(text []byte) bool {
-	for _, marker := range g.c.Closes {
-		for i := range text {
-			if behind := text[i+1:]; len(behind) > 0 && endWith(g.tail, text[:i+1], marker) && !(blank(behind) && (g.spaced || g.c.Answer == nil)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// endWith reports whether a and b, joined, end with marker.
-func endWith(a, b []byte, marker string) bool {
-	if n := len(marker) - len(b); n > 0 {
-		return len(a) >= n && string(a[len(a)-n:]) == marker[:n] && string(b) == marker[n:]
-	}
-	return string(b[len(b)-len(marker):]) == marker
-}
-
-// maskUndecided: the answer begins as its grammar says, or a thought opens. In a
-// frame's header anything may stand.
-func (g *Guide) maskUndecided(dst []uint32) (masked bool, err error) {
-	if g.c.Answer == nil || g.masks.framed {
-		return g.all(dst), nil
-	}
-	err = g.c.Answer.Mask(dst)
-	if g.mayOpen() {
-		allow(dst, g.c.Open[0])
-	}
-	if g.outside() {
-		g.masks.blank.into(dst)
-	}
-	return true, err
 }

@@ -13,6 +13,7 @@ import (
 	_ "github.com/reasond/reasond/api/reasoning/builtin"
 	"github.com/reasond/reasond/internal/grammar"
 	"github.com/reasond/reasond/internal/guide"
+	"github.com/reasond/reasond/internal/lark/larktest"
 	"github.com/reasond/reasond/internal/llm"
 	"github.com/reasond/reasond/internal/tokenizer"
 	"github.com/reasond/reasond/testdata/bytemodel"
@@ -32,24 +33,8 @@ type rig struct {
 // newRig has a byte-level vocabulary with some words; markers are tokens of it.
 func newRig(t testing.TB, markers ...string) *rig {
 	t.Helper()
-	control := []string{bytemodel.EOS}
-	for _, m := range markers {
-		if m != "" && !slices.Contains(control, m) {
-			control = append(control, m)
-		}
-	}
-	tok, err := tokenizer.New(bytemodel.Tokenizer(words, control), tokenizer.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &rig{Tokenizer: tok, eos: int32(256 + len(words))}
-	trie, err := tok.Trie([]int32{r.eos})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.grammars = grammar.NewCompiler(trie)
-	t.Cleanup(func() { r.grammars.Close(); tok.Close() })
-	return r
+	tok, compiler, eos := larktest.Bytes(t, words, markers...)
+	return &rig{Tokenizer: tok, grammars: compiler, eos: eos}
 }
 
 func (r *rig) ids(t testing.TB, text string) []int32 {

@@ -12,10 +12,7 @@ import (
 // openSmolLM2 is the tokenizer that the real GGUF file describes.
 func openSmolLM2(tb testing.TB) *Tokenizer {
 	tb.Helper()
-	path, ok := smollm2.Path()
-	if !ok {
-		tb.Skip("SmolLM2 is not in the cache: run `make models` first")
-	}
+	path := smollm2.Need(tb)
 	model, err := weights.Open(path)
 	if err != nil {
 		tb.Fatal(err)

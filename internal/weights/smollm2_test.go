@@ -17,10 +17,7 @@ import (
 // The real file's tensors, dequantised, are the gguf package's bit for bit.
 // Names and row order are the file's own, so Meta is compared.
 func TestDequantisedSmolLM2EqualsTheGGUFPackage(t *testing.T) {
-	path, ok := smollm2.Path()
-	if !ok {
-		t.Skip("SmolLM2 is not in the cache: run `make models` first")
-	}
+	path := smollm2.Need(t)
 	raw, err := os.ReadFile("../../testdata/smollm2/tensors.json")
 	if err != nil {
 		t.Fatal(err)

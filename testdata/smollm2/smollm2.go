@@ -6,6 +6,7 @@ package smollm2
 import (
 	"os"
 	"path/filepath"
+	"testing"
 )
 
 // File is the model's file name in the cache.
@@ -14,8 +15,7 @@ const File = "SmolLM2-135M-Instruct.Q4_1.gguf"
 const size = 98362432 // bytes; fetch_models.py has checked the SHA-256
 
 // Path is the model in the cache ($REASOND_MODELS, else reasond/models in the
-// user's cache folder), and whether it is there. A test without it skips:
-// "run `make models` first".
+// user's cache folder), and whether it is there.
 func Path() (string, bool) {
 	folder := os.Getenv("REASOND_MODELS")
 	if folder == "" {
@@ -32,4 +32,15 @@ func Path() (string, bool) {
 	path := filepath.Join(folder, File)
 	info, err := os.Stat(path)
 	return path, err == nil && info.Size() == size
+}
+
+// Need is Path for a test or benchmark, which is skipped where the model is not: it
+// is 98 MB, so it is fetched, not kept.
+func Need(tb testing.TB) string {
+	tb.Helper()
+	path, ok := Path()
+	if !ok {
+		tb.Skip("SmolLM2 is not in the cache: run `make models` first")
+	}
+	return path
 }

@@ -27,10 +27,7 @@ type smolGolden struct {
 // greedy ids, and how far the text's negative log-likelihood is off, as a
 // fraction. It skips where the model was not fetched.
 func SmolLM2(t *testing.T, open Open, float32 bool, folder string) (same int, nll float64) {
-	path, ok := smollm2.Path()
-	if !ok {
-		t.Skip("SmolLM2 is not in the cache: run `make models` first")
-	}
+	path := smollm2.Need(t)
 	var golden smolGolden
 	readJSON(t, filepath.Join(folder, "golden.json"), &golden)
 	n := len(golden.Prompts)

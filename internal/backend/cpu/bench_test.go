@@ -123,15 +123,6 @@ func randomModel(tb testing.TB, b backend.Backend, m shape, dtype, head weights.
 	}))
 }
 
-// realModel is the path of the model in the cache that `make models` fills.
-func realModel(tb testing.TB) string {
-	path, ok := smollm2.Path()
-	if !ok {
-		tb.Skip("SmolLM2 is not in the cache: run `make models` first")
-	}
-	return path
-}
-
 // BenchmarkSmolLM2 reports tokens a second of the forward alone.
 func BenchmarkSmolLM2(b *testing.B) {
 	sources := []struct {
@@ -139,7 +130,7 @@ func BenchmarkSmolLM2(b *testing.B) {
 		load func(backend.Backend)
 	}{
 		{"gguf", func(be backend.Backend) {
-			loadModel(b, be, realModel(b))
+			loadModel(b, be, smollm2.Need(b))
 		}},
 		{"Q4_1", func(be backend.Backend) { randomModel(b, be, smolLM2, weights.Q4_1, weights.Q8_0) }},
 		{"Q4_0", func(be backend.Backend) { randomModel(b, be, smolLM2, weights.Q4_0, weights.Q8_0) }},
@@ -187,7 +178,7 @@ func BenchmarkBusyCore(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer be.Close()
-		loadModel(b, be, realModel(b))
+		loadModel(b, be, smollm2.Need(b))
 		touchPages(b, be, cfg)
 		b.Run(fmt.Sprintf("threads=%d/prefill=512", threads), func(b *testing.B) { benchPrefill(b, be, cfg, 512) })
 		b.Run(fmt.Sprintf("threads=%d/decode=1", threads), func(b *testing.B) { benchDecode(b, be, cfg, 1) })

@@ -13,6 +13,7 @@ import (
 	"github.com/reasond/reasond/internal/model"
 	"github.com/reasond/reasond/internal/weights"
 	kernels "github.com/reasond/reasond/kernels/cpu"
+	"github.com/reasond/reasond/testdata/smollm2"
 )
 
 // eachISA runs a test for every instruction set of this machine.
@@ -151,7 +152,7 @@ func TestPackedWeightsAreNoLargerThanTheFile(t *testing.T) {
 		}
 	}
 	check("../../../testdata/tiny-reasoner")
-	t.Run("SmolLM2", func(t *testing.T) { check(realModel(t)) })
+	t.Run("SmolLM2", func(t *testing.T) { check(smollm2.Need(t)) })
 }
 
 // Rows of SmolLM2's shape in every format: alone, in a batch and on any number

@@ -23,14 +23,7 @@ func Open(ctx context.Context, cfg *Config, keepAlive bool) error {
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, nil)
-	if err != nil {
-		return err
-	}
-	if cfg.Key != "" {
-		req.Header.Set("Authorization", "Bearer "+cfg.Key)
-	}
-	resp, err := cfg.Client.Do(req)
+	resp, err := cfg.send(ctx, http.MethodGet, endpoint, nil)
 	if err != nil {
 		return err
 	}

@@ -131,16 +131,23 @@ func kindOf(err error) string {
 // errorBytes are read of an answer that is an error.
 const errorBytes = 4 << 10
 
-func (c *Config) exchange(ctx context.Context, endpoint string, body []byte, start time.Time, r *Request) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
+// send sends a request with the key; a body is JSON.
+func (c *Config) send(ctx context.Context, method, endpoint string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, endpoint, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	if c.Key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.Key)
 	}
-	resp, err := c.Client.Do(req)
+	return c.Client.Do(req)
+}
+
+func (c *Config) exchange(ctx context.Context, endpoint string, body []byte, start time.Time, r *Request) error {
+	resp, err := c.send(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

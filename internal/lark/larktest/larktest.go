@@ -68,6 +68,18 @@ var words = []string{"true", "False", "12", "\": ", "\", \"", ", ", "</", "<|", 
 // NewRig makes a rig.
 func NewRig(t testing.TB, markers ...string) *Rig {
 	t.Helper()
+	r := &Rig{Random: rand.New(rand.NewPCG(11, uint64(len(markers)))), schemas: map[string]*jsonschema.Schema{}}
+	r.Tokenizer, r.grammars, r.EOS = Bytes(t, words, markers...)
+	for _, f := range Functions(t) {
+		r.schemas[f.Name] = schemaOf(t, f)
+	}
+	return r
+}
+
+// Bytes is a vocabulary of bytes, words and markers, which are control tokens, with a
+// compiler over it, and the id that ends a text.
+func Bytes(t testing.TB, words []string, markers ...string) (*tokenizer.Tokenizer, *grammar.Compiler, int32) {
+	t.Helper()
 	control := []string{bytemodel.EOS}
 	for _, m := range markers {
 		if m != "" && !slices.Contains(control, m) {
@@ -78,17 +90,14 @@ func NewRig(t testing.TB, markers ...string) *Rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Rig{Tokenizer: tok, EOS: int32(256 + len(words)), Random: rand.New(rand.NewPCG(11, uint64(len(markers)))), schemas: map[string]*jsonschema.Schema{}}
-	trie, err := tok.Trie([]int32{r.EOS})
+	eos := int32(256 + len(words))
+	trie, err := tok.Trie([]int32{eos})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.grammars = grammar.NewCompiler(trie)
-	t.Cleanup(func() { r.grammars.Close(); tok.Close() })
-	for _, f := range Functions(t) {
-		r.schemas[f.Name] = schemaOf(t, f)
-	}
-	return r
+	compiler := grammar.NewCompiler(trie)
+	t.Cleanup(func() { compiler.Close(); tok.Close() })
+	return tok, compiler, eos
 }
 
 func schemaOf(t testing.TB, f reasoning.Function) *jsonschema.Schema {
