@@ -78,19 +78,20 @@ type Guide struct {
 
 	stage    reasoning.Stage
 	segments []reasoning.Segment
-	tail     []byte  // the thought's last bytes, as long as a marker
-	recent   []int32 // the thought's last tokens
-	total    int     // tokens of the choice
-	thought  int     // tokens of thought
-	opened   bool    // there is, or was, a thought
-	spaces   int     // tokens of white space before the answer
-	started  bool    // the answer's grammar has taken a token
-	ended    bool    // … and nothing may follow
-	said     bool    // the answer has text, or a call
-	marker   int     // forced tokens of a marker that are still to come
-	closing  bool    // the thought's end was forced
-	begun    marked  // a marker of several tokens that the model has begun
-	unheld   error   // the grammar does not take what the prompt ends with
+	tail     []byte   // the thought's last bytes, as long as a marker
+	recent   []int32  // the thought's last tokens
+	total    int      // tokens of the choice
+	thought  int      // tokens of thought
+	opened   bool     // there is, or was, a thought
+	spaces   int      // tokens of white space before the answer
+	started  bool     // the answer's grammar has taken a token
+	ended    bool     // … and nothing may follow
+	said     bool     // the answer has text, or a call
+	marker   int      // forced tokens of a marker that are still to come
+	closing  bool     // the thought's end was forced
+	begun    marked   // a marker of several tokens that the model has begun
+	own      []uint32 // maskWhole's: what a thought's own grammar allows
+	unheld   error    // the grammar does not take what the prompt ends with
 
 	now    atomic.Bool
 	closed atomic.Bool

@@ -47,12 +47,14 @@ func (g *Guide) maskWhole(dst []uint32) error {
 	if g.c.Thought == nil {
 		return nil
 	}
-	own := make([]uint32, len(dst))
-	if err := g.maskOwn(own); err != nil {
+	if len(g.own) != len(dst) {
+		g.own = make([]uint32, len(dst))
+	}
+	if err := g.maskOwn(g.own); err != nil {
 		return err
 	}
 	for i := range dst {
-		dst[i] &= own[i]
+		dst[i] &= g.own[i]
 	}
 	return nil
 }
