@@ -316,6 +316,7 @@ func TestCloseAndCancelWhileTheDeviceOpens(t *testing.T) {
 			if a := receive(t, leaves, 1)[0]; llm.KindOf(a.finish.Err) != llm.Cancelled {
 				t.Errorf("the one that left: %+v", a.finish)
 			}
+			synctest.Wait() // the steps behind the lost one have landed: it is being opened
 			closed := make(chan struct{})
 			go func() {
 				defer close(closed)
