@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/reasond/reasond/internal/server"
@@ -106,7 +107,7 @@ func TestABatchReordersAndIsBounded(t *testing.T) {
 		fmt.Fprintln(&input, line(fmt.Sprint(i), "x", ""))
 	}
 	var running, most atomic.Int32
-	gates := make(chan struct{}, n) // odd requests wait for even ones
+	var gates chan struct{} // odd requests wait for even ones
 	odd := atomic.Int32{}
 	b := batch{parallel: 4, progress: func(int64) {}, answer: func(_ context.Context, body []byte) server.Answer {
 		now := running.Add(1)
@@ -116,7 +117,7 @@ func TestABatchReordersAndIsBounded(t *testing.T) {
 		if odd.Add(1)%2 == 1 {
 			select {
 			case <-gates:
-			case <-time.After(50 * time.Millisecond): // nobody else is left
+			case <-time.After(time.Second): // nobody else is left
 			}
 		} else {
 			gates <- struct{}{}
@@ -124,9 +125,12 @@ func TestABatchReordersAndIsBounded(t *testing.T) {
 		return server.Answer{ID: "req-x", Status: 200, Body: json.RawMessage("{}")}
 	}}
 	var out bytes.Buffer
-	if err := b.run(t.Context(), strings.NewReader(input.String()), &out); err != nil {
-		t.Fatal(err)
-	}
+	synctest.Test(t, func(t *testing.T) { // time passes when all wait
+		gates = make(chan struct{}, n)
+		if err := b.run(t.Context(), strings.NewReader(input.String()), &out); err != nil {
+			t.Fatal(err)
+		}
+	})
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	for i, l := range lines {
 		if !strings.Contains(l, fmt.Sprintf(`"custom_id":"%d"`, i)) {

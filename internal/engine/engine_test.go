@@ -331,8 +331,9 @@ func TestShortRequestOvertakesLongOne(t *testing.T) {
 func TestStepErrorEndsOnlyThatStepsRequests(t *testing.T) {
 	for k := 1; k <= 200; k += 1 {
 		be := newFake(t, small())
-		fault := errors.New("injected")
+		fault, submitted := errors.New("injected"), make(chan struct{})
 		be.forward = func(step int) error {
+			<-submitted
 			if step != k {
 				return nil
 			}
@@ -365,6 +366,7 @@ func TestStepErrorEndsOnlyThatStepsRequests(t *testing.T) {
 				}
 			})
 		}
+		close(submitted)
 		wg.Wait()
 		settled(t, e)
 		if be.steps >= k && failed == 0 && e.Stats().Steps >= uint64(k) && k < 20 {

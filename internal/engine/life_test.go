@@ -462,7 +462,9 @@ func BenchmarkDecodeStep(b *testing.B) {
 // TestPanicInTheLoopFailsRequestsNotTheProcess: the engine goes on, empty.
 func TestPanicInTheLoopFailsRequestsNotTheProcess(t *testing.T) {
 	for _, at := range []uint64{1, 2, 5, 30} {
-		e := start(t, newFake(t, small()), func(c *Config) {
+		be, submitted := newFake(t, small()), make(chan struct{})
+		be.holdUntil(submitted)
+		e := start(t, be, func(c *Config) {
 			c.tweak.landed = func(steps uint64) {
 				if steps == at {
 					panic("broken invariant")
@@ -487,6 +489,7 @@ func TestPanicInTheLoopFailsRequestsNotTheProcess(t *testing.T) {
 				}
 			})
 		}
+		close(submitted)
 		wg.Wait()
 		if len(failed) == 0 {
 			t.Errorf("panic at step %d failed nobody", at)
