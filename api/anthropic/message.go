@@ -117,7 +117,7 @@ func (r *reader) add(t *openai.Turn, path string, b block) error {
 		}
 		return r.result(t, path, b)
 	}
-	return openai.Unsupported(path+".type", "%s is not supported by this server", b.Type)
+	return openai.Unsupported(path+".type", "%.64q is not supported by this server", b.Type)
 }
 
 // result is a message of its own, before what the user says beside it.

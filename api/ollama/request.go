@@ -16,6 +16,9 @@ type Request struct {
 	// Prompt is what /api/generate puts to the model as it is (raw); nil: Chat
 	// has messages.
 	Prompt *string
+	// Load says that nothing is asked: Ollama's clients have a model loaded so,
+	// before they ask. Chat says which.
+	Load bool
 }
 
 // options are the members of options that mean what a chat request's member does.
@@ -60,6 +63,8 @@ func decode(body []byte, generate bool) (*Request, error) {
 	}
 	req := &Request{}
 	switch {
+	case generate && r.prompt == "", !generate && r.messages && len(r.turns) == 0:
+		req.Load = true
 	case generate && r.raw:
 		req.Prompt = &r.prompt
 	case generate:
@@ -71,11 +76,12 @@ func decode(body []byte, generate bool) (*Request, error) {
 		return nil, openai.Missing("messages", "must be given")
 	}
 	var err error
-	if req.Prompt == nil {
+	chat := req.Prompt == nil && !req.Load
+	if chat {
 		err = r.chat.Set("messages", "messages", openai.NewValue(r.turns))
 	}
 	if err == nil {
-		req.Chat, err = r.chat.Finish(req.Prompt == nil)
+		req.Chat, err = r.chat.Finish(chat)
 	}
 	return req, err
 }

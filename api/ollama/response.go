@@ -15,7 +15,7 @@ type Chunk struct {
 
 // Ended is what the last chunk says. Durations are in nanoseconds.
 type Ended struct {
-	DoneReason         string `json:"done_reason"` // stop, length
+	DoneReason         string `json:"done_reason"` // stop, length; load: nothing was asked
 	TotalDuration      int64  `json:"total_duration"`
 	LoadDuration       int64  `json:"load_duration"`
 	PromptEvalCount    int    `json:"prompt_eval_count"`
@@ -47,13 +47,26 @@ type Tags struct {
 	Models []Model `json:"models"`
 }
 
+// Running is the answer of GET /api/ps.
+type Running struct {
+	Models []RunningModel `json:"models"`
+}
+
+// RunningModel is a model that is loaded.
+type RunningModel struct {
+	Model
+	ExpiresAt     string `json:"expires_at"`
+	SizeVRAM      int64  `json:"size_vram"`
+	ContextLength int    `json:"context_length"`
+}
+
 // Model is a model that is served.
 type Model struct {
 	Name       string  `json:"name"`
 	Model      string  `json:"model"`
 	ModifiedAt string  `json:"modified_at"`
 	Size       int64   `json:"size"`
-	Digest     string  `json:"digest"`
+	Digest     string  `json:"digest"` // 64 hex digits
 	Details    Details `json:"details"`
 }
 

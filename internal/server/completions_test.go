@@ -192,10 +192,10 @@ func TestCompletionsRefuseByName(t *testing.T) {
 	long := strings.Repeat("so ", 1<<20)
 	for _, c := range []struct{ body, param, code string }{
 		{`{}`, "prompt", "missing_required_parameter"}, {`{"prompt":null}`, "prompt", "missing_required_parameter"},
-		{`{"prompt":""}`, "prompt", ""}, {`{"prompt":[]}`, "prompt", "invalid_value"}, {`{"prompt":7}`, "prompt", "invalid_value"}, {`{"prompt":{"a":1}}`, "prompt", "invalid_value"},
+		{`{"prompt":""}`, "prompt", "invalid_value"}, {`{"prompt":[]}`, "prompt", "invalid_value"}, {`{"prompt":7}`, "prompt", "invalid_value"}, {`{"prompt":{"a":1}}`, "prompt", "invalid_value"},
 		{`{"prompt":[true]}`, "prompt", "invalid_value"}, {`{"prompt":[null]}`, "prompt", "invalid_value"}, {`{"prompt":[1,"a"]}`, "prompt", "invalid_value"}, {`{"prompt":["a",1]}`, "prompt[1]", "invalid_value"},
-		{`{"prompt":["a",[1]]}`, "prompt[1]", "invalid_value"}, {`{"prompt":[[1],[[1]]]}`, "prompt[1]", "invalid_value"}, {`{"prompt":[[1],[]]}`, "prompt[1]", ""}, {`{"prompt":["a",""]}`, "prompt[1]", ""},
-		{`{"prompt":[99999]}`, "prompt", ""}, {`{"prompt":[[5],[99999]]}`, "prompt[1]", ""}, {`{"prompt":[-1]}`, "prompt", "invalid_value"}, {`{"prompt":[1.5]}`, "prompt", "invalid_value"}, {`{"prompt":[4294967297]}`, "prompt", "invalid_value"},
+		{`{"prompt":["a",[1]]}`, "prompt[1]", "invalid_value"}, {`{"prompt":[[1],[[1]]]}`, "prompt[1]", "invalid_value"}, {`{"prompt":[[1],[]]}`, "prompt[1]", "invalid_value"}, {`{"prompt":["a",""]}`, "prompt[1]", "invalid_value"},
+		{`{"prompt":[99999]}`, "prompt", "invalid_value"}, {`{"prompt":[[5],[99999]]}`, "prompt[1]", "invalid_value"}, {`{"prompt":[-1]}`, "prompt", "invalid_value"}, {`{"prompt":[1.5]}`, "prompt", "invalid_value"}, {`{"prompt":[4294967297]}`, "prompt", "invalid_value"},
 		{`{"prompt":["` + strings.Repeat(`a","`, 64) + `a"]}`, "prompt", "invalid_value"}, {`{"prompt":["` + strings.Repeat(`a","`, 63) + `a"],"n":5}`, "n", "invalid_value"},
 		{`{"prompt":"` + long + `"}`, "prompt", "context_length_exceeded"}, {`{"prompt":["a","` + long + `"]}`, "prompt[1]", "context_length_exceeded"}, {`{"prompt":[` + strings.Repeat("5,", 5000) + `5]}`, "prompt", "context_length_exceeded"},
 		{complete(`"max_tokens":100000`), "max_tokens", "context_length_exceeded"}, {complete(`"max_tokens":0`), "max_tokens", "invalid_value"}, {complete(`"min_tokens":17`), "min_tokens", "invalid_value"},

@@ -268,7 +268,7 @@ func exchanges() []exchanged {
 		{method: "GET", path: "/v1/responses/{id}/input_items", url: "/v1/responses/no/input_items", status: 404}, {path: "/v1/responses/{id}/cancel", url: "/v1/responses/no/cancel", status: 404},
 		{path: "/v1/chat/completions/{id}/answer_now", url: "/v1/chat/completions/no/answer_now", status: 404},
 		{path: "/api/chat", body: `{"model":"tiny"}`, status: 400}, {path: "/api/generate", body: `{"model":"tiny","prompt":"?"}`}, {path: "/api/generate", body: `{"model":"tiny","prompt":"?","raw":true,"stream":false}`},
-		{path: "/api/generate", body: `{"model":"no"}`, status: 404}, {path: "/api/show", body: `{"model":"tiny"}`}, {path: "/api/show", body: `{}`, status: 400},
+		{path: "/api/generate", body: `{"model":"no"}`, status: 404}, {path: "/api/generate", body: `{"model":"tiny"}`}, {path: "/api/chat", body: `{"model":"tiny","messages":[]}`}, {method: "GET", path: "/"}, {path: "/api/show", body: `{"model":"tiny"}`}, {path: "/api/show", body: `{}`, status: 400},
 		{method: "GET", path: "/api/tags"}, {method: "GET", path: "/api/ps"}, {method: "GET", path: "/api/version"},
 		{path: "/api/embed", body: `{}`, status: 400}, {path: "/api/embeddings", body: `{}`, status: 400}, {path: "/v1/embeddings", body: `{}`, status: 400},
 		{path: "/generate", body: `{"text":"?"}`}, {path: "/generate", body: `{"input_ids":[[5],[6]],"sampling_params":{"n":2,"max_new_tokens":5},"stream":true}`}, {path: "/generate", body: `{}`, status: 400},

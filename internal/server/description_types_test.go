@@ -19,7 +19,7 @@ var answerTypes = map[string]any{
 	"ChatCompletion": openai.ChatCompletion{}, "ChatCompletionChunk": openai.ChatCompletionChunk{}, "Completion": openai.Completion{},
 	"Error": openai.ErrorResponse{}, "ModelInfo": openai.Model{}, "ModelList": openai.ModelList{}, "ToolCall": openai.ToolCall{},
 	"Message": anthropic.Message{}, "TokenCount": anthropic.Count{}, "AnthropicError": anthropic.ErrorResponse{},
-	"OllamaChunk": ollama.Chunk{}, "OllamaTags": ollama.Tags{}, "OllamaShow": ollama.Show{}, "OllamaError": ollama.ErrorResponse{},
+	"OllamaChunk": ollama.Chunk{}, "OllamaTags": ollama.Tags{}, "OllamaRunning": ollama.Running{}, "OllamaShow": ollama.Show{}, "OllamaError": ollama.ErrorResponse{},
 	"Response": responses.Response{}, "ResponseDeleted": responses.Deleted{}, "ItemList": responses.ItemList{},
 	"Generated": native.GenerateResponse{}, "Separated": native.SeparateResponse{}, "FunctionCalls": native.FunctionCallResponse{}, "Prompt": native.ApplyTemplateResponse{},
 	"Status": status{}, "Readiness": readiness{},

@@ -50,8 +50,12 @@ func describe(err error) *failure {
 		if f.status = kindStatus(domain.Kind); domain.Kind != llm.Internal {
 			f.code, f.param, f.message, f.retryAfter = domain.Code, domain.Param, domain.Message, domain.RetryAfter
 		}
-		if domain.Kind == llm.Unsupported && f.code == "" {
+		switch {
+		case f.code != "":
+		case domain.Kind == llm.Unsupported:
 			f.code = openai.CodeUnsupported
+		case domain.Kind == llm.Invalid:
+			f.code = openai.CodeInvalidValue
 		}
 	case errors.Is(err, context.Canceled):
 		f = &failure{status: statusClientClosed, message: "the client closed the connection"}

@@ -23,7 +23,7 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 		code   string
 		says   string
 	}{
-		{&llm.Error{Kind: llm.Invalid, Param: "p", Message: "says", Err: secret}, 400, "invalid_request_error", "", "says"},
+		{&llm.Error{Kind: llm.Invalid, Param: "p", Message: "says", Err: secret}, 400, "invalid_request_error", "invalid_value", "says"},
 		{&llm.Error{Kind: llm.TooLong, Code: "context_length_exceeded", Message: "says", Err: secret}, 400, "invalid_request_error", "context_length_exceeded", "says"},
 		{&llm.Error{Kind: llm.Unsupported, Message: "says", Err: secret}, 400, "invalid_request_error", "unsupported", "says"},
 		{&llm.Error{Kind: llm.NotFound, Message: "says", Err: secret}, 404, "invalid_request_error", "", "says"},

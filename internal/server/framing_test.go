@@ -192,6 +192,9 @@ func TestBodiesAreBounded(t *testing.T) {
 	if r := f.chat(t, ask(), "Content-Encoding", "gzip"); r.status != http.StatusUnsupportedMediaType {
 		t.Errorf("gzip: %d", r.status)
 	}
+	if r := f.chat(t, ask(), "Content-Encoding", "identity"); r.status != http.StatusOK {
+		t.Errorf("identity: %d", r.status)
+	}
 }
 
 // What all bodies hold together is bounded too, and given back with the

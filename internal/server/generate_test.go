@@ -190,9 +190,9 @@ func TestGenerateRefusesByName(t *testing.T) {
 		{goOn(`"input_ids":[1]`), "text", "missing_required_parameter"},
 		{goOn(`"tools":[{"type":"function","function":{"name":"f"}}]`), "tools", "invalid_value"},
 		{goOn(`"temperature":1`), "temperature", "unknown_parameter"},
-		{`{}`, "text", "missing_required_parameter"}, {`{"text":["a",7]}`, "text[1]", "invalid_value"}, {`{"text":[]}`, "text", "invalid_value"}, {`{"text":["a",""]}`, "text[1]", ""}, {`{"input_ids":[[1],[99999]]}`, "input_ids[1]", ""}, {`{"text":7}`, "text", "invalid_value"},
-		{`{"text":""}`, "text", ""}, {`{"input_ids":[]}`, "input_ids", ""}, {`{"input_ids":[[1],2]}`, "input_ids[1]", "invalid_value"}, {`{"input_ids":[[[1]]]}`, "input_ids[0]", "invalid_value"}, {`{"text":[` + strings.Repeat(`"a",`, 200) + `"b"]}`, "text", "invalid_value"},
-		{`{"input_ids":[99999]}`, "input_ids", ""}, {`{"input_ids":[-1]}`, "input_ids", "invalid_value"}, {`{"input_ids":[4294967297]}`, "input_ids", "invalid_value"},
+		{`{}`, "text", "missing_required_parameter"}, {`{"text":["a",7]}`, "text[1]", "invalid_value"}, {`{"text":[]}`, "text", "invalid_value"}, {`{"text":["a",""]}`, "text[1]", "invalid_value"}, {`{"input_ids":[[1],[99999]]}`, "input_ids[1]", "invalid_value"}, {`{"text":7}`, "text", "invalid_value"},
+		{`{"text":""}`, "text", "invalid_value"}, {`{"input_ids":[]}`, "input_ids", "invalid_value"}, {`{"input_ids":[[1],2]}`, "input_ids[1]", "invalid_value"}, {`{"input_ids":[[[1]]]}`, "input_ids[0]", "invalid_value"}, {`{"text":[` + strings.Repeat(`"a",`, 200) + `"b"]}`, "text", "invalid_value"},
+		{`{"input_ids":[99999]}`, "input_ids", "invalid_value"}, {`{"input_ids":[-1]}`, "input_ids", "invalid_value"}, {`{"input_ids":[4294967297]}`, "input_ids", "invalid_value"},
 		{`{"messages":[]}`, "messages", "invalid_value"}, {`[]`, "", "invalid_json"}, {`{"text":"a","text":"b"}`, "", "invalid_json"},
 		{`{"text":"` + strings.Repeat("so ", 1<<20) + `"}`, "text", "context_length_exceeded"}, {goOn(`"model":"nobody"`), "model", "model_not_found"},
 	} {

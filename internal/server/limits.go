@@ -34,7 +34,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 		w.Header().Set("Connection", "close")
 		return nil, tooLarge
 	}
-	if r.Header.Get("Content-Encoding") != "" {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return nil, failf(http.StatusUnsupportedMediaType, "unsupported_content_encoding", "an encoded body is not accepted")
 	}
 	x := exchangeOf(r.Context())

@@ -146,7 +146,7 @@ func TestEveryRouteWaitsForTheModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	without := map[string]bool{"/version": true, "/metrics": true, "/openapi.json": true, "/openapi.yaml": true, "/api/version": true}
+	without := map[string]bool{"/version": true, "/metrics": true, "/openapi.json": true, "/openapi.yaml": true, "/api/version": true, "/": true}
 	seen := 0
 	err = chi.Walk(s.router(), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		r := httptest.NewRequest(method, strings.NewReplacer("{id}", "x", "*", "x").Replace(route), strings.NewReader("{"))
@@ -185,7 +185,7 @@ func TestRoutesAnswer(t *testing.T) {
 		allow        string
 	}{
 		{"GET", "/healthz", 200, ""}, {"HEAD", "/healthz", 200, ""}, {"GET", "/readyz", 200, ""}, {"GET", "/health", 200, ""}, {"GET", "/version", 200, ""}, {"GET", "/metrics", 200, ""},
-		{"GET", "/v1/models", 200, ""}, {"HEAD", "/v1/models", 200, ""}, {"GET", "/", 404, ""}, {"GET", "/v1", 404, ""}, {"GET", "/v1/models/../models", 404, ""},
+		{"GET", "/v1/models", 200, ""}, {"HEAD", "/v1/models", 200, ""}, {"GET", "/", 200, ""}, {"POST", "/", 405, "GET HEAD"}, {"GET", "/v1", 404, ""}, {"GET", "/v1/models/../models", 404, ""},
 		{"GET", "/v1/chat/completions", 405, "POST"}, {"PUT", "/v1/chat/completions", 405, "POST"}, {"POST", "/v1/models", 405, "GET HEAD"}, {"DELETE", "/v1/models/tiny", 405, "GET HEAD"}, {"POST", "/healthz", 404, ""},
 		{"POST", "/v1/chat/completions/", 404, ""}, {"GET", "/v1/completions", 405, "POST"},
 	} {

@@ -3,6 +3,10 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -45,13 +49,20 @@ func (s *Server) ollamaGenerate(ctx context.Context, w http.ResponseWriter, r *h
 	return s.ollama(ctx, w, r, wire, false)
 }
 
-func (s *Server) ollama(ctx context.Context, _ http.ResponseWriter, r *http.Request, wire *ollama.Request, chatting bool) error {
+func (s *Server) ollama(ctx context.Context, w http.ResponseWriter, r *http.Request, wire *ollama.Request, chatting bool) error {
 	s.cfg.Reasoning.apply(wire.Chat)
 	m, err := s.ollamaModel(wire.Chat.Model)
 	if err != nil {
 		return err
 	}
 	x := exchangeOf(r.Context())
+	if wire.Load {
+		s := &ollamaShape{chat: &chat{model: m.Name}, chatting: chatting}
+		loaded := s.chunk("", "")
+		loaded.Done, loaded.Ended = true, &ollama.Ended{DoneReason: "load"}
+		writeJSON(w, loaded)
+		return nil
+	}
 	req := chatRequest(m, wire.Chat, x.tenant)
 	if wire.Prompt != nil {
 		req.Prompt, req.NoParser = &llm.Prompt{Text: *wire.Prompt}, true
@@ -83,7 +94,6 @@ type ollamaShape struct {
 	*chat
 	chatting bool
 	began    time.Time
-	first    time.Time // when the first piece came
 	calls    []openai.ToolCall
 	sent     int // of these
 	finish   *llm.Finish
@@ -92,9 +102,6 @@ type ollamaShape struct {
 func (s *ollamaShape) begin(int) []message { return nil }
 
 func (s *ollamaShape) event(dst []message, e *llm.Event) []message {
-	if s.first.IsZero() {
-		s.first = time.Now()
-	}
 	switch e.Kind {
 	case llm.EventToolCall:
 		before := len(s.calls)
@@ -153,13 +160,16 @@ func (s *ollamaShape) end(u llm.Usage) []message {
 
 func (s *ollamaShape) ended(c ollama.Chunk, finish *llm.Finish, u llm.Usage) ollama.Chunk {
 	now := time.Now()
-	if s.first.IsZero() {
-		s.first = now
+	first, times := now, s.run.Timeline(0)
+	for _, t := range []time.Time{times.Thought, times.Answer} {
+		if !t.IsZero() && t.Before(first) {
+			first = t
+		}
 	}
 	c.Done, c.Ended = true, &ollama.Ended{
 		DoneReason: "stop", TotalDuration: now.Sub(s.began).Nanoseconds(),
-		PromptEvalCount: u.Prompt, PromptEvalDuration: s.first.Sub(s.began).Nanoseconds(),
-		EvalCount: u.Completion, EvalDuration: now.Sub(s.first).Nanoseconds(),
+		PromptEvalCount: u.Prompt, PromptEvalDuration: first.Sub(s.began).Nanoseconds(),
+		EvalCount: u.Completion, EvalDuration: now.Sub(first).Nanoseconds(),
 	}
 	if finish != nil && finish.Reason == llm.FinishLength {
 		c.DoneReason = "length"
@@ -192,12 +202,24 @@ func (s *Server) ollamaTags(w http.ResponseWriter, r *http.Request) {
 	tags := ollama.Tags{Models: []ollama.Model{}}
 	for _, m := range c.models {
 		for _, name := range names(m) {
-			tags.Models = append(tags.Models, ollama.Model{
-				Name: name, Model: name, ModifiedAt: m.Created.UTC().Format(time.RFC3339), Size: m.Engine.Stats().WeightFileBytes, Details: ollamaDetails(),
-			})
+			tags.Models = append(tags.Models, ollamaListed(name, m))
 		}
 	}
 	writeJSON(w, tags)
+}
+
+func ollamaListed(name string, m *pipeline.Model) ollama.Model {
+	return ollama.Model{
+		Name: name, Model: name, ModifiedAt: m.Created.UTC().Format(time.RFC3339), Size: m.Engine.Stats().WeightFileBytes,
+		Digest: ollamaDigest(m), Details: ollamaDetails(),
+	}
+}
+
+// ollamaDigest stands for a model in lists, of which clients show the first 12
+// characters: names of one model have one digest. It is none of files.
+func ollamaDigest(m *pipeline.Model) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%d", m.Name, m.Created.Unix(), m.Engine.Stats().WeightFileBytes))
+	return hex.EncodeToString(sum[:])
 }
 
 func ollamaDetails() ollama.Details { return ollama.Details{Families: []string{}} }
@@ -230,7 +252,7 @@ func (s *Server) ollamaShow(_ context.Context, w http.ResponseWriter, r *http.Re
 	}
 	show := ollama.Show{
 		Details: ollamaDetails(), ModifiedAt: m.Created.UTC().Format(time.RFC3339), Capabilities: []string{"completion"},
-		ModelInfo: map[string]any{"general.basename": m.Name, "reasond.context_length": m.MaxContext},
+		ModelInfo: map[string]any{"general.basename": m.Name, "general.architecture": "reasond", "reasond.context_length": m.MaxContext},
 	}
 	if m.Tools != nil || m.Parser != nil && m.Parser.Tools {
 		show.Capabilities = append(show.Capabilities, "tools")
@@ -247,5 +269,26 @@ func (s *Server) ollamaVersion(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, map[string]string{"version": s.cfg.Version})
 }
 
-// ollamaPs is GET /api/ps: every model that is served is loaded.
-func (s *Server) ollamaPs(w http.ResponseWriter, r *http.Request) { s.ollamaTags(w, r) }
+// ollamaPs is GET /api/ps: every model that is served is loaded, and stays.
+func (s *Server) ollamaPs(w http.ResponseWriter, r *http.Request) {
+	c := s.models.Load()
+	if c == nil {
+		s.fail(w, r, errLoading)
+		return
+	}
+	running := ollama.Running{Models: []ollama.RunningModel{}}
+	for _, m := range c.models {
+		for _, name := range names(m) {
+			running.Models = append(running.Models, ollama.RunningModel{
+				Model: ollamaListed(name, m), ExpiresAt: m.Created.UTC().AddDate(100, 0, 0).Format(time.RFC3339), ContextLength: m.MaxContext,
+			})
+		}
+	}
+	writeJSON(w, running)
+}
+
+// ollamaAlive is GET /, by which Ollama's clients see that somebody is there.
+func (s *Server) ollamaAlive(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, "reasond is running")
+}

@@ -37,6 +37,7 @@ func (s *Server) router() chi.Router {
 	get("/metrics", s.exposition())
 	get("/openapi.json", s.describeJSON)
 	get("/openapi.yaml", s.describeYAML)
+	get("/", ollamaDialect.in(s.ollamaAlive))
 	get("/api/version", ollamaDialect.in(s.ollamaVersion))
 
 	// All others need a model, and speak a dialect.
