@@ -32,12 +32,12 @@ func TestAParserIsShownOrRefused(t *testing.T) {
 	}
 }
 
-// logs waits a short while until all words are in the log.
+// logs waits until all words are in the log.
 func (p *process) logs(words ...string) {
 	p.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for limit := time.Now().Add(10 * time.Second); ; <-tick.C {
+	for limit := time.Now().Add(time.Minute); ; <-tick.C {
 		missing := slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(p.stderr.String(), word) })
 		if !missing {
 			return
