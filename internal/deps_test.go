@@ -145,7 +145,7 @@ var mayImport = []struct {
 	{"internal/engine/scripted", []string{"internal/llm"}},
 	{"internal/engine/sched", []string{"internal/engine/kv", "internal/llm"}},
 	{"internal/engine/kv", []string{}},
-	{"internal/engine/draft", []string{}},
+	{"internal/engine/draft", []string{"internal/engine/kv"}},
 	{"internal/engine/sample", []string{"internal/backend", "internal/llm"}},
 	{"internal/model", []string{"internal/model", "internal/backend", "internal/llm", "internal/weights"}},
 	{"internal/weights", []string{"internal/weights"}},

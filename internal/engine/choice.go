@@ -35,6 +35,7 @@ type choice struct {
 	params llm.SamplingParams
 	guide  llm.Guide
 	source draft.Source // guesses its next tokens; nil: nothing was guessed yet
+	trust  draft.Trust  // in a draft model's guesses; 0: that of all choices
 	rebind bool         // the device's sampling state is out of date
 	ended  bool
 }

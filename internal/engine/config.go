@@ -36,6 +36,9 @@ type Config struct {
 	// where the backend can check guesses; 0: none. They change no answer.
 	DraftTokens int
 
+	// Draft guesses too, where the tokens so far do not; nil: no model does.
+	Draft *DraftModel
+
 	// Reopen makes a backend anew, program built, of the same model and
 	// configuration, after a step has failed with backend.ErrLost and the lost
 	// one was closed. It may take its time; it is called from one goroutine at a
@@ -54,6 +57,7 @@ type tweak struct {
 	overlap   int                 // steps under way at most; 0: 2
 	guesses   func() draft.Source // what guesses for a choice; nil: draft.NewNgrams
 	reckless  bool                // guesses are made whether they pay or not
+	whim      func(n int) int     // 0 to n-1, in place of what pays, for a draft model; nil: none
 	landed    func(steps uint64)  // called by the loop as a step comes back
 }
 
@@ -109,6 +113,12 @@ func (c *Config) validate() error {
 	} {
 		if f.value < f.lo || f.value > f.hi {
 			return fmt.Errorf("engine: %s is %d, must be %d to %d", f.name, f.value, f.lo, f.hi)
+		}
+	}
+	if c.Draft != nil {
+		if d := c.Draft.Config; d.Pages != c.Backend.Pages || d.MaxSeqs != c.Backend.MaxSeqs || d.MaxRows < c.Backend.MaxSeqs || d.LogitRows() < d.MaxSeqs {
+			return fmt.Errorf("engine: the draft model has %d pages, %d slots and %d rows, the model %d, %d and %d", d.Pages, d.MaxSeqs, d.MaxRows,
+				c.Backend.Pages, c.Backend.MaxSeqs, c.Backend.MaxRows)
 		}
 	}
 	if c.StallLimit < time.Millisecond || c.MaxPrefillStall < time.Millisecond {

@@ -20,7 +20,7 @@ type costs struct {
 // learn takes the time of a good step in.
 func (e *Engine) learn(s *runner.Step) {
 	if decode, prefill := rows(s.Plan); prefill == 0 {
-		e.costs.observe(decode, s.Took.Seconds())
+		e.costs.observe(decode-s.Left(), (s.Took - s.DraftTook).Seconds())
 	}
 	e.pace.observe(s, &e.costs)
 }

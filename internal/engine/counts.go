@@ -20,6 +20,7 @@ func (c *counts) step(s *runner.Step) {
 	for i := range s.Plan.Items {
 		c.rows += uint64(s.Plan.Items[i].Count)
 	}
+	c.rows -= uint64(s.Left())
 	c.last = time.Now().UnixNano()
 }
 

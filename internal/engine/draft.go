@@ -16,18 +16,28 @@ const MaxDraftTokens = 64
 const worthwhile = 1.05
 
 // drafts decides what is guessed in a step: as much as raises the tokens that the
-// step is expected to give per second, for all its sequences together. It is the
-// loop's, and implements sched.Drafter.
+// step is expected to give per second, for all its sequences together. What was read
+// and written is asked first, a draft model then. It is the loop's, and implements
+// sched.Drafter.
 type drafts struct {
 	most     int // guesses of a choice; 0: none are made
 	eos      []int32
 	source   func() draft.Source
 	reckless bool
+	model    *draftModel // nil: there is none
 
 	costs    *costs
-	expected float64 // tokens of the step being planned; 0: nothing was asked yet
+	items    []drafted // of the plan being made; empty: it cannot have guesses
+	ids      []int32   // of all items, one behind the other
+	expected float64   // tokens of the step being planned
 	guesses  []draft.Guess
-	ids      []int32
+}
+
+// drafted is what an item of a plan is to have.
+type drafted struct {
+	from, to int // its guesses in drafts.ids
+	model    int // guesses that the draft model makes, in place of those
+	piece    int // rows by which the draft model catches up, without guessing
 }
 
 func newDrafts(cfg *Config, info backend.Info, c *costs) drafts {
@@ -35,35 +45,75 @@ func newDrafts(cfg *Config, info backend.Info, c *costs) drafts {
 	if !info.Drafts {
 		d.most = 0
 	}
+	if d.most > 0 && cfg.Draft != nil {
+		d.model = newDraftModel(cfg, info, c)
+	}
 	return d
 }
 
 // begin is called before each plan.
-func (d *drafts) begin() { d.expected = 0 }
+func (d *drafts) begin() { d.items = d.items[:0] }
+
+// Consider implements sched.Drafter.
+func (d *drafts) Consider(items []sched.Item, rows, left int) {
+	d.ids, d.expected = d.ids[:0], float64(len(items))
+	plain := d.expected / d.costs.of(rows)
+	used := rows
+	for i := range items {
+		w := drafted{from: len(d.ids)}
+		if c := owner(&items[i]); !c.ended && c.guide == nil {
+			used += d.quote(c, &items[i], used, left-(used-rows))
+		}
+		w.to = len(d.ids)
+		d.items = append(d.items, w)
+	}
+	if d.model != nil {
+		d.model.consider(d, items, step{rows: rows, left: left, plain: plain})
+	}
+}
 
 // Draft implements sched.Drafter.
-func (d *drafts) Draft(q *sched.Seq, unknown, rows, most int) []int32 {
-	if d.expected == 0 {
-		d.expected = float64(rows)
+func (d *drafts) Draft(i, most int) []int32 {
+	w := &d.items[i]
+	if w.model > 0 {
+		w.model = min(w.model, most)
+		d.ids = append(d.ids, make([]int32, w.model)...) // the draft model writes them
+		w.from, w.to = len(d.ids)-w.model, len(d.ids)
 	}
-	c := q.Owner.(*choice)
-	if c.ended || c.guide != nil { // each row would want its own mask
-		return nil
-	}
+	w.to = min(w.to, w.from+most)
+	return d.ids[w.from:w.to]
+}
+
+func owner(it *sched.Item) *choice { return it.Seq.Owner.(*choice) }
+
+// unknown is how many tokens before an item's guesses are in flight.
+func unknown(it *sched.Item) int { return it.Start + it.Count - it.Draft - len(it.Seq.Tokens()) }
+
+// quote appends guesses from what the sequence has read and written to d.ids, as far
+// as they pay in a step of so many rows, at most left. It returns their number.
+func (d *drafts) quote(c *choice, it *sched.Item, rows, left int) int {
 	if c.source == nil {
 		c.source = d.source()
 	}
-	c.source.Learn(q.Tokens())
-	d.guesses = d.untilEnd(c, c.source.Guess(d.guesses[:0], unknown+min(most, d.most)))
-	n := len(d.guesses) - unknown
+	ahead := unknown(it)
+	c.source.Learn(it.Seq.Tokens())
+	d.guesses = d.untilEnd(c, c.source.Guess(d.guesses[:0], ahead+max(min(left, d.most, room(it)), 0)))
+	n := len(d.guesses) - ahead
 	if n > 0 && !d.reckless {
-		n = d.paying(d.guesses, unknown, rows)
+		n = d.paying(d.guesses, ahead, rows)
 	}
-	d.ids = d.ids[:0]
-	for k := range max(n, 0) {
-		d.ids = append(d.ids, d.guesses[unknown+k].Token)
+	for k := range n {
+		d.ids = append(d.ids, d.guesses[ahead+k].Token)
 	}
-	return d.ids
+	return max(n, 0)
+}
+
+// room is how many guesses an item may have before its sequence's end.
+func room(it *sched.Item) int {
+	if it.Logits == 0 {
+		return 0
+	}
+	return max(it.Seq.Limit()-(it.Start+it.Count)-1, 0)
 }
 
 // untilEnd cuts guesses off where the choice would end: nothing follows.

@@ -8,6 +8,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,7 +64,7 @@ func New(cfg Config, be backend.Backend) (*Engine, error) {
 	e.sched = e.newScheduler()
 	e.steps = newSteps()
 	e.publish()
-	e.runner.Store(runner.New(be, cfg.MaskWorkers))
+	e.runner.Store(e.newRunner(be))
 	go e.loop()
 	return e, nil
 }
@@ -75,6 +76,7 @@ func (e *Engine) newScheduler() *sched.Scheduler {
 	if t := e.cfg.tweak.poison; t > 0 {
 		c.Pages, c.Scrub = t, kv.Page(t)
 	}
+	e.drafts.forget()
 	if e.drafts.most > 0 {
 		c.Drafter = &e.drafts
 	}
@@ -130,10 +132,22 @@ func (e *Engine) Close() error {
 	if r := e.runner.Load(); r != nil {
 		r.Close()
 	}
-	if e.be == nil {
-		return nil
+	var err error
+	if e.be != nil {
+		err = e.be.Close()
 	}
-	return e.be.Close()
+	if d := e.cfg.Draft; d != nil {
+		err = errors.Join(err, d.Backend.Close())
+	}
+	return err
+}
+
+// newRunner starts a backend's goroutine, which the draft model shares.
+func (e *Engine) newRunner(be backend.Backend) *runner.Runner {
+	if e.drafts.model == nil {
+		return runner.New(be, nil, e.cfg.MaskWorkers)
+	}
+	return runner.New(be, e.cfg.Draft.Backend, e.cfg.MaskWorkers)
 }
 
 // Submit accepts a request; see the pipeline's Engine.

@@ -34,6 +34,7 @@ type fakeBackend struct {
 	forward func(step int) error       // called first, if set
 	rowErr  func(s backend.Slot) error // an error for one row, if set
 	onBatch func(b *backend.Batch)     // sees each filled batch, if set
+	lie     func(id int32) int32       // what is sampled in place of the token, if set
 	quiet   bool                       // for benchmarks: only the last token counts
 	prefill atomic.Int64               // rows of items longer than one
 }
@@ -159,6 +160,9 @@ func (f *fakeBackend) Sample() error {
 			mask = b.Masks[i*b.MaskWords : (i+1)*b.MaskWords]
 		}
 		id := fakeNext(f.context[s.Logits], &slot.Params, slot.Choice, int(s.Pos), slot.generated, slot.count, slot.EOS, mask)
+		if f.lie != nil {
+			id = f.lie(id)
+		}
 		slot.last = id
 		slot.count++
 		slot.generated += mix(uint64(id) + 1)

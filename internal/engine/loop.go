@@ -183,6 +183,7 @@ func (e *Engine) load(s *runner.Step, p *sched.Plan) {
 	if !guided {
 		s.Guides = s.Guides[:0]
 	}
+	e.drafts.ahead(s, e.sched.Running())
 }
 
 // landed takes a step's results: known tokens go to the scheduler, then to
@@ -197,8 +198,10 @@ func (e *Engine) landed(s *runner.Step) {
 	if e.cfg.tweak.landed != nil {
 		e.cfg.tweak.landed(e.counts.steps)
 	}
+	e.checkDraft(s)
 	if s.Err != nil {
 		e.logFault(s)
+		e.drafts.forget() // what of the step was done is not known
 		if errors.Is(s.Err, backend.ErrLost) && e.cfg.Reopen != nil {
 			e.lose(s.Err)
 			return
@@ -210,6 +213,7 @@ func (e *Engine) landed(s *runner.Step) {
 	}
 	e.restart.delay = 0
 	e.learn(s)
+	e.drafts.learn(s)
 	e.sched.Apply(s.Results)
 	for i := range s.Plan.Items {
 		it := &s.Plan.Items[i]
@@ -225,12 +229,24 @@ func (e *Engine) landed(s *runner.Step) {
 }
 
 func (e *Engine) logFault(s *runner.Step) {
-	args := []any{"sequences", len(s.Plan.Items), "err", s.Err}
-	var p *runner.PanicError
-	if errors.As(s.Err, &p) {
-		args = append(args, "stack", string(p.Stack))
-	}
+	args := append([]any{"sequences", len(s.Plan.Items)}, fault(s.Err)...)
 	e.cfg.Log.Error("a step failed; its requests end", args...)
+}
+
+// checkDraft goes on without a draft model that has failed.
+func (e *Engine) checkDraft(s *runner.Step) {
+	if s.DraftErr != nil && e.drafts.model != nil {
+		e.drafts.model = nil
+		e.cfg.Log.Error("the draft model failed; the model goes on without it", fault(s.DraftErr)...)
+	}
+}
+
+func fault(err error) []any {
+	var p *runner.PanicError
+	if errors.As(err, &p) {
+		return []any{"err", err, "stack", string(p.Stack)}
+	}
+	return []any{"err", err}
 }
 
 // scored hands on what a row says of its request's prompt, and reports whether

@@ -131,7 +131,7 @@ func (e *Engine) reopened(o opened) {
 	}
 	e.away.Store(0)
 	e.be = o.be
-	e.runner.Store(runner.New(o.be, e.cfg.MaskWorkers))
+	e.runner.Store(e.newRunner(o.be))
 	r.down = false
 	r.count++
 	e.cfg.Log.Info("the device is back", "after", time.Since(r.since).Round(time.Millisecond))

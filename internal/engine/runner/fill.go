@@ -7,14 +7,16 @@ import (
 	"github.com/reasond/reasond/internal/engine/sched"
 )
 
-// fill writes the plan into the device's batch. The batch's slices have fixed
-// capacity: a plan that does not fit is an error, never a reallocation.
-func fill(b *backend.Batch, p *sched.Plan) error {
+// fill writes the step into the device's batch, but for guesses that were not made.
+// The batch's slices have fixed capacity: a plan that does not fit is an error, never
+// a reallocation.
+func fill(b *backend.Batch, s *Step) error {
+	p := s.Plan
 	rows, pages, logits, scored := 0, 0, 0, 0
 	for i := range p.Items {
-		rows += p.Items[i].Count
+		rows += p.Items[i].Count - s.left(i)
 		pages += len(p.Items[i].Tables[0])
-		logits += p.Items[i].Logits
+		logits += s.samples(i)
 		scored += len(p.Items[i].Score)
 	}
 	if rows > cap(b.Token) || pages > cap(b.Pages) || len(p.Items) > cap(b.Seqs) || logits > cap(b.Samples) || logits+scored > cap(b.LogitRows) {
@@ -29,29 +31,29 @@ func fill(b *backend.Batch, p *sched.Plan) error {
 		b.Copies = append(b.Copies, backend.Copy{Src: int32(c.Src), Dst: int32(c.Dst)})
 	}
 	for i := range p.Items {
-		fillItem(b, &p.Items[i], int32(i))
+		fillItem(b, &p.Items[i], int32(i), s.left(i))
 	}
 	b.Masks = b.Masks[:logits*b.MaskWords]
 	b.Sampled = b.Sampled[:logits]
 	return nil
 }
 
-func fillItem(b *backend.Batch, it *sched.Item, seq int32) {
-	first := int32(len(b.Token))
-	for k, id := range it.Tokens {
+func fillItem(b *backend.Batch, it *sched.Item, seq int32, left int) {
+	first, count := int32(len(b.Token)), it.Count-left
+	for k, id := range it.Tokens[:count] {
 		b.Token = append(b.Token, id)
 		b.Pos = append(b.Pos, int32(it.Start+k))
 		b.Seq = append(b.Seq, seq)
 	}
-	length := int32(it.Start + it.Count)
-	b.Seqs = append(b.Seqs, backend.Seq{Slot: int32(it.Slot), First: first, Count: int32(it.Count), Length: length, Table: int32(len(b.Pages))})
+	length := int32(it.Start + count)
+	b.Seqs = append(b.Seqs, backend.Seq{Slot: int32(it.Slot), First: first, Count: int32(count), Length: length, Table: int32(len(b.Pages))})
 	for _, page := range it.Tables[0] {
 		b.Pages = append(b.Pages, int32(page))
 	}
 	for k := range it.Score {
 		b.LogitRows = append(b.LogitRows, first+int32(k))
 	}
-	for k := it.Count - it.Logits; k < it.Count; k++ {
+	for k := it.Count - it.Logits; k < count; k++ {
 		b.Samples = append(b.Samples, backend.Sample{Slot: int32(it.Slot), Logits: int32(len(b.LogitRows)), Pos: int32(it.Start + k + 1),
 			Drafted: k >= it.Count-it.Draft})
 		b.LogitRows = append(b.LogitRows, first+int32(k))

@@ -46,7 +46,7 @@ func (m *masks) start(b *backend.Batch, s *Step) bool {
 			m.todo <- task{batch: b, step: s, item: i, k: k}
 			any = true
 		}
-		k += s.Plan.Items[i].Logits
+		k += s.samples(i)
 	}
 	return any
 }

@@ -31,11 +31,19 @@ type Step struct {
 	Guides []llm.Guide // per item; nil: no guide
 	Likely []int       // per item: how many of the likeliest go with each scored token; nil: none is scored
 
+	Ahead       []Ahead      // per item: what the draft model does before; empty: nothing
+	DraftCopies []sched.Copy // those of Plan.Copies that the draft model does too
+
 	Results []sched.Result // per item
 	Rows    []Row          // per item
-	Took    time.Duration
-	Err     error // the whole step failed; Results and Rows say nothing
+	Took    time.Duration  // the draft model's part included
+	Err     error          // the whole step failed; Results and Rows say nothing
 
+	DraftTook time.Duration // of this, what the draft model took
+	Passes    []Pass        // of the draft model, those that made guesses
+	DraftErr  error         // the draft model has failed, and guesses no more; the step did without
+
+	made     []int   // per item: guesses that the draft model has made
 	tokens   []int32 // all items', one behind the other
 	logprobs []llm.Logprobs
 	logits   []float32 // a row of them
@@ -60,6 +68,7 @@ func (e *PanicError) Error() string { return fmt.Sprintf("runner: panic in a ste
 // Runner is a device's goroutine.
 type Runner struct {
 	be    backend.Backend
+	draft drafter
 	todo  chan *Step
 	done  chan *Step
 	ended chan struct{}
@@ -67,9 +76,11 @@ type Runner struct {
 	began atomic.Int64 // unix nanoseconds when the running step began; 0: idle
 }
 
-// New starts the goroutine. Guides' masks are computed by this many workers.
-func New(be backend.Backend, maskWorkers int) *Runner {
-	r := &Runner{be: be, todo: make(chan *Step, 2), done: make(chan *Step, 2), ended: make(chan struct{})}
+// New starts the goroutine. Guides' masks are computed by this many workers. draft is
+// the backend of a model that guesses ahead, with as many slots and pages; nil: there
+// is none. It is called from the same goroutine.
+func New(be, draft backend.Backend, maskWorkers int) *Runner {
+	r := &Runner{be: be, draft: newDrafter(draft, be), todo: make(chan *Step, 2), done: make(chan *Step, 2), ended: make(chan struct{})}
 	r.masks = newMasks(maskWorkers)
 	go r.run()
 	return r
@@ -107,7 +118,7 @@ func (r *Runner) run() {
 	}
 }
 
-// step is fill, forward, masks, sample, sync, collect.
+// step is guess, fill, forward, masks, sample, sync, collect.
 func (r *Runner) step(s *Step) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -118,8 +129,9 @@ func (r *Runner) step(s *Step) (err error) {
 	for i := range s.Binds {
 		r.be.SetSlot(s.Binds[i].Slot, s.Binds[i].State)
 	}
+	r.draft.run(s)
 	b := r.be.Batch()
-	if err := fill(b, s.Plan); err != nil {
+	if err := fill(b, s); err != nil {
 		return err
 	}
 	if err := r.forward(b, s); err != nil {
@@ -136,7 +148,11 @@ func (r *Runner) step(s *Step) (err error) {
 	if err := r.score(s); err != nil {
 		return fmt.Errorf("runner: logits of a prompt: %w", err)
 	}
-	return s.collect(b)
+	if err := s.collect(b); err != nil {
+		return err
+	}
+	r.draft.note(s)
+	return nil
 }
 
 // forward runs the device and, meanwhile, the guides' masks.
@@ -158,6 +174,26 @@ func (s *Step) prepare() {
 	s.tokens, s.logprobs = grown(s.tokens, samples)[:0], grown(s.logprobs, samples)[:0]
 }
 
+// left is how many of an item's guesses the draft model was to make and has not: its
+// last rows, which do not run.
+func (s *Step) left(i int) int {
+	if len(s.Ahead) == 0 || s.Ahead[i].Guesses == 0 {
+		return 0
+	}
+	return s.Plan.Items[i].Draft - s.made[i]
+}
+
+// samples is how many tokens an item samples.
+func (s *Step) samples(i int) int { return s.Plan.Items[i].Logits - s.left(i) }
+
+// Left is how many of the plan's rows did not run: guesses that were not made.
+func (s *Step) Left() (n int) {
+	for i := range s.Results {
+		n += s.Results[i].Left
+	}
+	return n
+}
+
 // collect copies what was sampled out of the batch, which the next step reuses.
 func (s *Step) collect(b *backend.Batch) error {
 	if len(b.Sampled) < len(b.Samples) {
@@ -165,7 +201,8 @@ func (s *Step) collect(b *backend.Batch) error {
 	}
 	k := 0
 	for i := range s.Plan.Items {
-		n := s.Plan.Items[i].Logits
+		n := s.samples(i)
+		s.Results[i].Left = s.left(i)
 		s.collectItem(i, b.Sampled[k:k+n])
 		k += n
 	}

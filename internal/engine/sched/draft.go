@@ -4,12 +4,15 @@ import "fmt"
 
 // Drafter guesses at tokens that are not sampled yet.
 type Drafter interface {
-	// Draft returns at most most guesses at the tokens of q that follow q.Tokens()
-	// and unknown more, which are in flight: the first guess is at the token that the
-	// step being planned samples for q in any case. rows is how many rows the step
-	// has so far, this one's guesses not among them. It is called during Plan, once
-	// a sequence; the slice is read before the next call. None is a good answer.
-	Draft(q *Seq, unknown, rows, most int) []int32
+	// Consider is told of the items of a plan that may have guesses, before Draft is
+	// asked about any: they are of rows rows, and at most left guesses may be made at
+	// the tokens of all together. Items is read before Consider returns.
+	Consider(items []Item, rows, left int)
+	// Draft returns at most most guesses at the tokens that follow item i, the first at
+	// the token that the step samples for it in any case. It is called at most once an
+	// item; the slice is read before the next call. None is a good answer. Whoever
+	// runs the plan may replace guesses, and may leave out the last ones, see Result.
+	Draft(i, most int) []int32
 }
 
 // planDrafts lets a step of this many rows have up to left guesses more. They get
@@ -23,6 +26,7 @@ func (s *Scheduler) planDrafts(p *Plan, rows, left int) {
 	if s.cfg.Logits > 0 {
 		left = min(left, s.cfg.Logits-len(p.Items))
 	}
+	s.cfg.Drafter.Consider(p.Items, rows, left)
 	for i := range p.Items {
 		it := &p.Items[i]
 		q, total := it.Seq, it.Start+it.Count
@@ -30,7 +34,7 @@ func (s *Scheduler) planDrafts(p *Plan, rows, left int) {
 		if most <= 0 || it.Guided || it.Logits == 0 {
 			continue
 		}
-		guesses := s.cfg.Drafter.Draft(q, total-len(q.tokens), rows, most)
+		guesses := s.cfg.Drafter.Draft(i, most)
 		n := len(guesses)
 		if n == 0 {
 			continue
@@ -40,9 +44,7 @@ func (s *Scheduler) planDrafts(p *Plan, rows, left int) {
 		}
 		s.grow(p, q, total+n)
 		p.draft(it, guesses, s.pool.PagesFor(total+n))
-		s.stats.DraftTokens += uint64(n)
 		s.stats.DecodeRows += uint64(n)
-		rows += n
 		left -= n
 	}
 }
@@ -74,8 +76,8 @@ func (p *Plan) draft(it *Item, guesses []int32, pages int) {
 
 // accepted is how many of an item's guesses were right.
 func accepted(it Item, r Result) int {
-	if len(r.Tokens) > it.Logits {
-		panic(fmt.Sprintf("sched: %d tokens of %d rows", len(r.Tokens), it.Logits))
+	if r.Left < 0 || r.Left > it.Draft || len(r.Tokens) > it.Logits-r.Left {
+		panic(fmt.Sprintf("sched: %d tokens of %d rows, of which %d were left out", len(r.Tokens), it.Logits, r.Left))
 	}
 	return max(len(r.Tokens)-1, 0)
 }

@@ -48,6 +48,7 @@ type Copy struct{ Src, Dst kv.Page }
 type Result struct {
 	Seq    *Seq
 	Tokens []int32 // none for a middle chunk or a failed row; else one, and one more for each guess that was right
+	Left   int     // of the item's guesses, the last ones that were not checked
 }
 
 func (p *Plan) reset() {

@@ -32,14 +32,29 @@ type world struct {
 
 	t       *rapid.T // Draft draws from it
 	guesses [3]int   // run; right; made behind a token in flight
+
+	considered []Item // the items of the plan being made
+	asked      int    // the last of them that Draft was asked about
+	left       []int  // guesses of each item of the last plan run that were left out
+}
+
+// Consider sees the items that Draft will be asked about.
+func (w *world) Consider(items []Item, rows, left int) {
+	if rows < len(items) || len(items) == 0 {
+		w.t.Fatalf("%d items of %d rows", len(items), rows)
+	}
+	w.considered, w.asked = items, -1
 }
 
 // Draft guesses right for a while, then wrong, then again what would be right at
 // that place.
-func (w *world) Draft(q *Seq, unknown, rows, most int) []int32 {
-	if most < 1 || rows < 1 || unknown != q.pending-1 {
-		w.t.Fatalf("at most %d guesses behind %d unknown tokens with %d pending, in a step of %d rows", most, unknown, q.pending, rows)
+func (w *world) Draft(i, most int) []int32 {
+	it := &w.considered[i]
+	q, unknown := it.Seq, it.Start+it.Count-len(it.Seq.tokens)
+	if most < 1 || i <= w.asked || unknown != q.pending-1 || it.Draft > 0 {
+		w.t.Fatalf("at most %d guesses for item %d after %d, behind %d unknown tokens with %d pending", most, i, w.asked, unknown, q.pending)
 	}
+	w.asked = i
 	n := rapid.IntRange(0, min(most, 6)).Draw(w.t, "guesses")
 	right := rapid.IntRange(0, n).Draw(w.t, "right")
 	tokens := slices.Clone(w.known[q])
@@ -56,8 +71,8 @@ func (w *world) Draft(q *Seq, unknown, rows, most int) []int32 {
 	return guesses
 }
 
-// run executes a plan and returns what each item samples: up to the first wrong
-// guess.
+// run executes a plan, some of its last guesses left out, and returns what each item
+// samples: up to the first wrong guess.
 func (w *world) run(t *rapid.T, p *Plan) (sampled [][]int32) {
 	read, written := map[kv.Page]bool{}, map[kv.Page]bool{}
 	for _, c := range p.Copies {
@@ -67,8 +82,14 @@ func (w *world) run(t *rapid.T, p *Plan) (sampled [][]int32) {
 		read[c.Src], written[c.Dst] = true, true
 		w.pages[c.Dst] = slices.Clone(w.pages[c.Src])
 	}
+	w.left = w.left[:0]
 	for _, it := range p.Items {
-		for i, id := range it.Tokens {
+		left := 0
+		if it.Draft > 0 {
+			left = rapid.IntRange(0, it.Draft).Draw(t, "left out")
+		}
+		w.left = append(w.left, left)
+		for i, id := range it.Tokens[:it.Count-left] {
 			if id < 0 {
 				if ^id != int32(it.Slot) {
 					t.Fatalf("a placeholder of slot %d in slot %d", ^id, it.Slot)
@@ -79,10 +100,10 @@ func (w *world) run(t *rapid.T, p *Plan) (sampled [][]int32) {
 			w.pages[it.Tables[0][pos/w.cfg.PageTokens]][pos%w.cfg.PageTokens] = id
 		}
 	}
-	for _, it := range p.Items {
+	for i, it := range p.Items {
 		var tokens []int32
 		first := it.Count - it.Logits
-		for row := first; row < it.Count; row++ {
+		for row := first; row < it.Count-w.left[i]; row++ {
 			if row > first && it.Tokens[row] != tokens[len(tokens)-1] {
 				break
 			}
@@ -94,7 +115,7 @@ func (w *world) run(t *rapid.T, p *Plan) (sampled [][]int32) {
 			w.last[it.Slot] = next
 			tokens = append(tokens, next)
 		}
-		w.guesses[0] += it.Draft
+		w.guesses[0] += it.Draft - w.left[i]
 		w.guesses[1] += max(len(tokens)-1, 0)
 		sampled = append(sampled, tokens)
 	}
@@ -116,7 +137,7 @@ func (w *world) apply(t *rapid.T) {
 	tokens := w.run(t, p)
 	var results []Result
 	for i, it := range p.Items {
-		r := Result{Seq: it.Seq}
+		r := Result{Seq: it.Seq, Left: w.left[i]}
 		if it.Logits > 0 {
 			r.Tokens = tokens[i]
 			for _, id := range r.Tokens {

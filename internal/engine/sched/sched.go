@@ -86,7 +86,7 @@ type Stats struct {
 	DecodeRows                 uint64 // rows planned for sequences past their prompts
 	Preemptions                uint64
 	PrefixQueries, PrefixHits  uint64 // tokens looked up in the prefix cache; tokens found
-	DraftTokens, DraftAccepted uint64 // guesses planned; guesses that were right
+	DraftTokens, DraftAccepted uint64 // guesses checked; guesses that were right
 }
 
 // New makes a Scheduler with all pages free.
@@ -213,6 +213,7 @@ func (s *Scheduler) Apply(results []Result) {
 			q.pending--
 			q.drafted -= it.Draft
 			q.tokens = append(q.tokens, results[i].Tokens...)
+			s.stats.DraftTokens += uint64(it.Draft - results[i].Left)
 			s.stats.DraftAccepted += uint64(accepted(it, results[i]))
 		}
 		if q.life == p.lives[i] && q.state == running {

@@ -89,9 +89,14 @@ type script struct {
 	groups map[string]*Group
 	flight []*Plan
 	drafts map[string][]int32
+
+	considered []Item
 }
 
-func (h *script) Draft(q *Seq, _, _, most int) []int32 {
+func (h *script) Consider(items []Item, _, _ int) { h.considered = items }
+
+func (h *script) Draft(i, most int) []int32 {
+	q := h.considered[i].Seq
 	ids := h.drafts[h.name(q)]
 	return ids[:min(most, len(ids))]
 }
