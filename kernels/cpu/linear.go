@@ -50,9 +50,9 @@ func (m *Machine) NewLinear(parts []Part, cols int, gated bool) (*Linear, error)
 		mat := &l.mats[i]
 		C.rk_mat_init(mat, C.int(part.Format), C.int(part.Rows), C.int(cols), C.int(flag(gated)))
 		bytes := int(mat.panels) * int(mat.panel_bytes)
-		w, err := m.alloc(bytes)
-		if err != nil {
-			return nil, err
+		w := C.rk_arena_alloc_huge(C.rk_machine_arena(m.c), C.size_t(bytes))
+		if w == nil {
+			return nil, errMemory
 		}
 		mat.w, mat.out = (*C.uint8_t)(w), C.int32_t(l.Out)
 		l.acts |= C.int32_t(C.rk_linear_acts(m.c, C.int(part.Format)))

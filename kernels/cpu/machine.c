@@ -62,7 +62,7 @@ int rk_machine_kv(rk_machine *m, int layers, int pages, int kv_heads, int dim, i
   m->v_bytes = (int64_t)kv_heads * vdim * RK_PAGE * m->element;
   m->page_stride = layers * (m->k_bytes + m->v_bytes);
   m->kv = rk_arena_alloc(m->arena, (size_t)layers * sizeof *m->kv);
-  uint8_t *base = rk_arena_alloc(m->arena, (size_t)pages * (size_t)m->page_stride);
+  uint8_t *base = rk_arena_alloc_huge(m->arena, (size_t)pages * (size_t)m->page_stride);
   if (!m->kv || !base) return -1;
   m->kv_layers = layers;
   for (int i = 0; i < layers; i++, base += m->k_bytes + m->v_bytes) m->kv[i] = (rk_kv){base, base + m->k_bytes};

@@ -57,7 +57,7 @@ func ReadSpeed(threads int, cache int64, d time.Duration) []float64 {
 	defer C.rk_arena_free(arena)
 	memory := make([]unsafe.Pointer, threads)
 	for i := range memory {
-		if memory[i] = C.rk_arena_alloc(arena, C.size_t(part)); memory[i] == nil {
+		if memory[i] = C.rk_arena_alloc_huge(arena, C.size_t(part)); memory[i] == nil {
 			return nil
 		}
 		C.memset(memory[i], 1, C.size_t(part))

@@ -33,12 +33,15 @@ const char *rk_isa_name(int isa);
 
 // ---- memory -----------------------------------------------------------------
 
-// An arena hands out zeroed memory, 64-byte aligned, on huge pages where the
-// system has them. It is freed as a whole. NULL: out of memory.
+// An arena hands out zeroed memory, 64-byte aligned. It is freed as a whole.
+// NULL: out of memory. alloc's is held as it is touched, page by page: buffers are
+// made for the largest batch and mostly used for a few rows. alloc_huge's lies on
+// huge pages where the system has them: weights and KV, filled from end to end.
 typedef struct rk_arena rk_arena;
 rk_arena *rk_arena_new(void);
 void rk_arena_free(rk_arena *a);
 void *rk_arena_alloc(rk_arena *a, size_t bytes);
+void *rk_arena_alloc_huge(rk_arena *a, size_t bytes);
 
 // ---- weights ----------------------------------------------------------------
 

@@ -21,6 +21,7 @@ type Backend struct {
 	packed  map[packKey]backend.Linear
 	vectors [][]float32
 	ropes   []rope
+	turned  int // positions that the ropes are filled for
 	buffers []kernels.Buffer
 	kv      []kernels.KV
 	kvHeads int

@@ -41,12 +41,6 @@ type packKey struct {
 	dtype weights.DType
 }
 
-type rope struct {
-	table       []float32 // [MaxContext][2][half]
-	half        int
-	interleaved bool
-}
-
 // NewVector implements backend.Backend.
 func (b *Backend) NewVector(t weights.Tensor) (backend.Vector, error) {
 	if len(t.Shape) != 1 || t.Cols() == 0 {
@@ -202,27 +196,6 @@ func packPart(k *kernels.Linear, at place, t weights.Tensor) {
 		})
 	}
 	wait.Wait()
-}
-
-// NewRope implements backend.Backend.
-func (b *Backend) NewRope(s backend.RopeSpec) (backend.Rope, error) {
-	half := len(s.Inv)
-	if half == 0 || half > kernels.MaxHeadDim/2 {
-		return 0, fmt.Errorf("cpu: a rotary table of %d pairs", half)
-	}
-	table, err := b.machine.Floats(b.cfg.MaxContext * 2 * half)
-	if err != nil {
-		return 0, err
-	}
-	for pos := range b.cfg.MaxContext {
-		row := table[pos*2*half:][:2*half]
-		for i, inv := range s.Inv {
-			sin, cos := math.Sincos(float64(pos) * inv)
-			row[i], row[half+i] = float32(cos*s.Scale), float32(sin*s.Scale)
-		}
-	}
-	b.ropes = append(b.ropes, rope{table, half, s.Interleaved})
-	return backend.Rope(len(b.ropes) - 1), nil
 }
 
 // NewBuffer implements backend.Backend.

@@ -49,6 +49,7 @@ func (b *Backend) Forward() error {
 			a.Last[^id] = b.slots.Last(^id)
 		}
 	}
+	b.turn(a.Pos[:t.Rows])
 	b.machine.SetCounts(t.Rows, len(t.Seqs), len(t.Copies), len(t.LogitRows))
 	if b.group == nil {
 		b.machine.Forward()

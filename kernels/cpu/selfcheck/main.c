@@ -76,7 +76,7 @@ static void linear(int isa, int float32, int fmt) {
   rk_machine *m = machine(isa, float32);
   rk_mat w;
   rk_mat_init(&w, fmt, OUTS, COLS, 0);
-  w.w = rk_arena_alloc(rk_machine_arena(m), (size_t)(w.panels * w.panel_bytes));
+  w.w = rk_arena_alloc_huge(rk_machine_arena(m), (size_t)(w.panels * w.panel_bytes));
   uint8_t *file = malloc((size_t)(OUTS * COLS / block_k[fmt] * block_bytes[fmt]));
   random_blocks(fmt, file, OUTS * COLS);
   rk_mat_pack(&w, 0, OUTS, file, 0);
