@@ -101,6 +101,17 @@ func (r *Row) peak() any {
 	return fmt.Sprintf("%.0f %% of %s", 100**r.Peak, most)
 }
 
+// Comparable says whether an earlier run has any of the measurements.
+func (r *Result) Comparable(before *Result) bool {
+	speeds := before.speeds()
+	for i := range r.Rows {
+		if _, has := speeds[r.Rows[i].key()]; has {
+			return true
+		}
+	}
+	return r.Perplexity != nil && before.Perplexity != nil
+}
+
 // Worse lists what is worse than before by more than a share: rows by their
 // speed, perplexity by its value.
 func (r *Result) Worse(before *Result, share float64) []string {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -113,14 +114,12 @@ func (o *benchOptions) finish(args []string) error {
 		return err
 	}
 	if o.load.url != "" {
-		for _, flag := range o.local {
-			if flag.Changed {
-				return fmt.Errorf("--%s is of a run on a model, --url of one against a server", flag.Name)
-			}
+		if flag := given(o.local); flag != nil {
+			return fmt.Errorf("--%s is of a run on a model, --url of one against a server", flag.Name)
 		}
 		return o.load.finish(o.model.Path)
 	}
-	if flag := o.load.given(); flag != nil {
+	if flag := given(o.load.flags); flag != nil {
 		return fmt.Errorf("--%s needs --url", flag.Name)
 	}
 	m := &o.measure
@@ -134,8 +133,26 @@ func (o *benchOptions) finish(args []string) error {
 		return errors.New("--prefill 0, --decode 0: there is nothing to measure")
 	case o.within >= 0 && o.compare == "":
 		return errors.New("--within needs --compare")
+	case o.perplexity == "" && given(o.local, "window") != nil:
+		return errors.New("--window needs --perplexity")
 	case o.perplexity != "" && len(m.Threads) > 1:
 		return errors.New("--perplexity takes one number of --threads")
+	}
+	if o.perplexity != "" {
+		if flag := given(o.local, "prefill", "decode", "batch", "depth", "repetitions", "patience"); flag != nil {
+			return fmt.Errorf("--%s is not of --perplexity", flag.Name)
+		}
+	}
+	return nil
+}
+
+// given is a flag of the list, or of those so named, that the command line has, or
+// nil.
+func given(list []*pflag.Flag, names ...string) *pflag.Flag {
+	for _, flag := range list {
+		if flag.Changed && (len(names) == 0 || slices.Contains(names, flag.Name)) {
+			return flag
+		}
 	}
 	return nil
 }
@@ -175,8 +192,14 @@ func runBench(ctx context.Context, w world, o benchOptions) error {
 	} else {
 		err = result.Print(w.out, before)
 	}
-	if err != nil || before == nil || o.within < 0 {
+	if err != nil || before == nil {
 		return err
+	}
+	if !result.Comparable(before) {
+		return fmt.Errorf("--compare: %s has none of what was measured", o.compare)
+	}
+	if o.within < 0 {
+		return nil
 	}
 	if worse := result.Worse(before, o.within/100); len(worse) > 0 {
 		return fmt.Errorf("worse than %s by more than %g %%: %s", o.compare, o.within, strings.Join(worse, "; "))

@@ -64,40 +64,32 @@ func (o *loadOptions) AddFlags(f *config.Flags) {
 	add(config.Int(&o.seed, "n", 0, math.MaxInt32), "seed", "", "of --url: of the arrivals with --rate")
 }
 
-// given is a flag of these that the command line has, or nil.
-func (o *loadOptions) given(names ...string) *pflag.Flag {
-	for _, flag := range o.flags {
-		for _, name := range names {
-			if flag.Changed && flag.Name == name {
-				return flag
-			}
-		}
-		if len(names) == 0 && flag.Changed {
-			return flag
-		}
-	}
-	return nil
-}
-
 // finish checks what one flag's value cannot tell alone.
 func (o *loadOptions) finish(model string) error {
-	given := 0
+	sources := 0
 	for _, name := range []string{"prompt-words", "prompt-tokens", "prompts"} {
-		if o.given(name) != nil {
-			given++
+		if given(o.flags, name) != nil {
+			sources++
 		}
 	}
 	switch {
-	case given > 1:
+	case sources > 1:
 		return errors.New("--prompt-words, --prompt-tokens and --prompts exclude each other")
-	case o.given("seconds") != nil && o.given("requests") != nil:
+	case given(o.flags, "seconds") != nil && given(o.flags, "requests") != nil:
 		return errors.New("--seconds and --requests exclude each other")
-	case o.given("seconds") != nil && o.cfg.For <= 0:
+	case given(o.flags, "seconds") != nil && o.cfg.For <= 0:
 		return errors.New("--seconds is 0")
 	case len(o.keys) > 1:
 		return errors.New("--api-key: one key is enough")
-	case len(o.rate) > 0 && o.given("concurrency") != nil && len(o.concurrency) > 1:
+	case o.prompts != "" && given(o.flags, "unique") != nil:
+		return errors.New("--unique is of made prompts, not of --prompts")
+	case len(o.rate) == 0 && given(o.flags, "seed") != nil:
+		return errors.New("--seed needs --rate")
+	case len(o.rate) > 0 && given(o.flags, "concurrency") != nil && len(o.concurrency) > 1:
 		return errors.New("--rate takes one --concurrency")
+	}
+	if bound := o.cfg.SLO.OfTokens(); bound != "" && !o.cfg.Stream {
+		return fmt.Errorf("--slo %s needs --stream", bound)
 	}
 	o.cfg.URL, o.cfg.Model, o.cfg.Seed = o.url, model, uint64(o.seed)
 	if len(o.keys) == 1 {
@@ -115,7 +107,7 @@ func (o *loadOptions) levels() []load.Config {
 	for _, rate := range o.rate {
 		c := o.cfg
 		c.Rate = rate
-		if o.given("concurrency") != nil {
+		if given(o.flags, "concurrency") != nil {
 			c.Concurrency = o.concurrency[0]
 		}
 		list = append(list, c)

@@ -55,6 +55,17 @@ func (s SLO) String() string {
 	return strings.Join(parts, ",")
 }
 
+// OfTokens names a bound that only a streamed answer can be held to; empty: there
+// is none.
+func (s *SLO) OfTokens() string {
+	for _, name := range sloNames {
+		if name != "e2e" && *s.fields()[name] > 0 {
+			return name
+		}
+	}
+	return ""
+}
+
 // Set reads bounds; with String and Type it makes an SLO a flag's value.
 func (s *SLO) Set(text string) error {
 	parsed, err := ParseSLO(text)
