@@ -1,33 +1,34 @@
 package cpu
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
 
 // A unit of smaller numbers is no slower than that of float32 on any processor, and
 // mostly twice or four times as fast: what is measured is the unit, not the loop
-// around it.
+// around it. The best slice counts: the others may have shared their core.
 func TestPeaksAreInTheOrderOfTheUnitsWidths(t *testing.T) {
-	median := func(isa ISA, u Unit) float64 {
+	best := func(isa ISA, u Unit) float64 {
 		s := Peak(isa, u, 1, 5*time.Millisecond)
 		if len(s) == 0 {
 			return 0
 		}
-		return s[len(s)/2]
+		return slices.Max(s)
 	}
 	for _, isa := range Supported() {
-		f32 := median(isa, UnitF32)
+		f32 := best(isa, UnitF32)
 		if f32 < 1e8 {
 			t.Errorf("%s: %.3g operations a second", isa, f32)
 		}
 		for _, u := range []Unit{UnitBF16, UnitI8} {
-			if got := median(isa, u); got != 0 && got < 0.7*f32 {
+			if got := best(isa, u); got != 0 && got < 0.7*f32 {
 				t.Errorf("%s: unit %d does %.3g operations a second, float32 %.3g", isa, u, got, f32)
 			}
 		}
 	}
-	if median(Generic, UnitI8) != 0 {
+	if best(Generic, UnitI8) != 0 {
 		t.Error("plain C has a unit for 8-bit products")
 	}
 }
