@@ -142,7 +142,7 @@ var mayImport = []struct {
 	{"internal/remote", []string{"internal/llm"}},
 	{"internal/dispatch", []string{"internal/llm"}},
 	{"internal/engine", []string{"internal/engine", "internal/backend", "internal/model", "internal/llm", "internal/weights"}},
-	{"internal/engine/scripted", []string{"internal/llm"}},
+	{"internal/engine/scripted", []string{"internal/engine/bell", "internal/llm"}},
 	{"internal/engine/sched", []string{"internal/engine/kv", "internal/llm"}},
 	{"internal/engine/kv", []string{}},
 	{"internal/engine/draft", []string{"internal/engine/kv"}},

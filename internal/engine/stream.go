@@ -7,13 +7,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/reasond/reasond/internal/engine/bell"
 	"github.com/reasond/reasond/internal/llm"
 )
 
 // stream is a request's mailbox. The loop appends and never waits; it holds at
 // most what the request may generate. It implements llm.Stream.
 type stream struct {
-	ready  chan struct{} // capacity 1: there is something to receive
+	ready  bell.Bell // there is something to receive
 	tell   func(kind messageKind, choice int)
 	mu     sync.Mutex
 	fill   mailbox // what the loop appends to
@@ -35,19 +36,22 @@ type mailbox struct {
 }
 
 func newStream(choices int, tell func(messageKind, int)) *stream {
-	return &stream{ready: make(chan struct{}, 1), tell: tell, states: make([]choiceState, choices), open: choices, times: llm.Times{Accepted: time.Now()}}
+	return &stream{ready: bell.New(), tell: tell, states: make([]choiceState, choices), open: choices, times: llm.Times{Accepted: time.Now()}}
 }
 
 // Recv implements llm.Stream.
 func (s *stream) Recv(ctx context.Context) ([]llm.Delta, error) {
 	for {
-		if got, err := s.take(); got != nil || err != nil {
-			return got, err
+		got, err := s.take()
+		if err != nil {
+			s.ready.Forget()
+			return nil, err
 		}
-		select {
-		case <-s.ready:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if got != nil {
+			return got, nil
+		}
+		if err := s.ready.Wait(ctx); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -85,7 +89,7 @@ func (s *stream) Stop(choice int, match string) {
 		s.end(choice)
 		s.tell(stopped, choice)
 	}
-	s.signal()
+	s.ready.Ring()
 }
 
 // Close implements llm.Stream.
@@ -111,16 +115,22 @@ func (s *stream) watch(unhook func() bool) {
 // push appends tokens of a choice that has not ended; for one that has it does
 // nothing. It copies ids and logprobs.
 func (s *stream) push(choice int, ids []int32, logprobs []llm.Logprobs) {
+	if s.pushed(choice, ids, logprobs) {
+		s.ready.Ring() // who wakes finds the lock free
+	}
+}
+
+func (s *stream) pushed(choice int, ids []int32, logprobs []llm.Logprobs) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.states[choice].finished {
-		return
+		return false
 	}
 	if s.times.First.IsZero() {
 		s.times.First = time.Now()
 	}
 	s.fill.add(choice, ids, logprobs)
-	s.signal()
+	return true
 }
 
 // score appends the log-probabilities of the prompt's tokens.
@@ -131,7 +141,7 @@ func (s *stream) score(choice int, tokens []llm.PromptLogprob) {
 		return
 	}
 	s.fill.deltas = append(s.fill.deltas, llm.Delta{Choice: choice, Prompt: tokens})
-	s.signal()
+	s.ready.Ring()
 }
 
 // finish ends a choice, once; later calls do nothing.
@@ -143,7 +153,7 @@ func (s *stream) finish(choice int, f llm.Finish) {
 	}
 	s.fill.finish(choice, s.timed(f))
 	s.end(choice)
-	s.signal()
+	s.ready.Ring()
 }
 
 // end marks a choice finished.
@@ -168,13 +178,6 @@ func (s *stream) timed(f llm.Finish) llm.Finish {
 	f.Cached, f.Times = s.cached, s.times
 	f.Times.Ended = time.Now()
 	return f
-}
-
-func (s *stream) signal() {
-	select {
-	case s.ready <- struct{}{}:
-	default:
-	}
 }
 
 // add appends tokens, to the last delta if that is the same choice's.

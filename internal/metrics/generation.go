@@ -23,7 +23,7 @@ type Generation struct {
 	start   time.Time
 	began   bool // some text has come
 	choices []choice
-	gaps    map[string]prometheus.Observer // of the phases that have come
+	gaps    [2]prometheus.Observer // of thought and answer, once they have come
 }
 
 // choice is what was observed of one.
@@ -107,24 +107,25 @@ func (c *choice) firsts(g *Generation, times llm.Timeline) {
 // the delivery before. Tokens that show nothing count when something is shown.
 func (g *Generation) delivered(c *choice, times llm.Timeline, tokens int, now time.Time) {
 	if n := tokens - c.tokens; n > 0 && !c.last.IsZero() {
-		phase := phaseAnswer
-		if times.Answer.IsZero() && !times.Thought.IsZero() {
-			phase = phaseReasoning
-		}
-		gap := g.gaps[phase]
-		if gap == nil {
-			gap = g.m.gap.WithLabelValues(g.model, phase)
-			if g.gaps == nil {
-				g.gaps = map[string]prometheus.Observer{}
-			}
-			g.gaps[phase] = gap
-		}
+		gap := g.gap(times.Answer.IsZero() && !times.Thought.IsZero())
 		each := now.Sub(c.last).Seconds() / float64(n)
 		for range n {
 			gap.Observe(each)
 		}
 	}
 	c.last, c.tokens = now, tokens
+}
+
+// gap is where the times of thought's or the answer's tokens are observed.
+func (g *Generation) gap(thought bool) prometheus.Observer {
+	i, phase := 1, phaseAnswer
+	if thought {
+		i, phase = 0, phaseReasoning
+	}
+	if g.gaps[i] == nil {
+		g.gaps[i] = g.m.gap.WithLabelValues(g.model, phase)
+	}
+	return g.gaps[i]
 }
 
 // finished observes a choice's end.

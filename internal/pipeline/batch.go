@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/reasond/reasond/internal/llm"
 )
@@ -19,6 +20,7 @@ type Batch struct {
 	usage  []llm.Usage // of each choice, as of the events handed out
 	times  []llm.Timeline
 	steps  chan step
+	came   time.Time // of the events handed out last
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	left   int // runs that have not ended
@@ -30,6 +32,7 @@ type step struct {
 	events []llm.Event
 	usage  []llm.Usage // beside each event, of its choice
 	times  []llm.Timeline
+	came   time.Time
 	err    error
 }
 
@@ -55,7 +58,7 @@ func Join(runs []*Run) *Batch {
 func (b *Batch) follow(ctx context.Context, run, first int) {
 	for {
 		events, err := b.runs[run].Next(ctx)
-		s := step{run: run, events: slices.Clone(events), err: err}
+		s := step{run: run, events: slices.Clone(events), came: b.runs[run].Came(), err: err}
 		for i := range s.events {
 			s.usage = append(s.usage, b.runs[run].Usage(s.events[i].Choice))
 			s.times = append(s.times, b.runs[run].Timeline(s.events[i].Choice))
@@ -94,11 +97,15 @@ func (b *Batch) Next(ctx context.Context) ([]llm.Event, error) {
 }
 
 func (b *Batch) note(s step) {
+	b.came = s.came
 	for i, e := range s.events {
 		b.usage[e.Choice], b.times[e.Choice] = s.usage[i], s.times[i]
 		b.prompt[s.run] = s.usage[i].Prompt
 	}
 }
+
+// Came is Run.Came of what Next returned last.
+func (b *Batch) Came() time.Time { return b.came }
 
 // PromptTokens is the length of all prompts; where the engine counts it, less
 // until the end.

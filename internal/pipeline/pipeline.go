@@ -102,6 +102,9 @@ func (r *Run) Next(ctx context.Context) ([]llm.Event, error) {
 	return r.events, nil
 }
 
+// Came is when that came of which Next made what it returned last.
+func (r *Run) Came() time.Time { return r.now }
+
 // CloseThought has each choice that is in a thought end it and answer. It may be
 // called from any goroutine; false: the request did not ask for that (Control.Live).
 func (r *Run) CloseThought() bool {

@@ -2,19 +2,21 @@ package server
 
 import (
 	"net"
+	"net/http"
 	"sync"
 )
 
-// limitConnections bounds the connections that are open at once.
-func limitConnections(l net.Listener, most int) net.Listener {
-	return &limitedListener{Listener: l, free: make(chan struct{}, most), done: make(chan struct{})}
-}
-
+// limitedListener bounds the connections that are open at once. The http.Server
+// that accepts them says when they end, by state.
 type limitedListener struct {
 	net.Listener
 	free chan struct{}
 	once sync.Once
 	done chan struct{}
+}
+
+func limitConnections(l net.Listener, most int) *limitedListener {
+	return &limitedListener{Listener: l, free: make(chan struct{}, most), done: make(chan struct{})}
 }
 
 func (l *limitedListener) Accept() (net.Conn, error) {
@@ -26,31 +28,18 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		<-l.free
-		return nil, err
 	}
-	return &limitedConn{Conn: c, release: sync.OnceFunc(func() { <-l.free })}, nil
+	return c, err
+}
+
+// state is http.Server.ConnState: a connection that has ended makes room.
+func (l *limitedListener) state(_ net.Conn, s http.ConnState) {
+	if s == http.StateClosed || s == http.StateHijacked {
+		<-l.free
+	}
 }
 
 func (l *limitedListener) Close() error {
 	l.once.Do(func() { close(l.done) })
 	return l.Listener.Close()
-}
-
-type limitedConn struct {
-	net.Conn
-	release func()
-}
-
-// CloseWrite lets net/http end an answer whose request it did not read to the
-// end without a reset that would overtake it.
-func (c *limitedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
-}
-
-func (c *limitedConn) Close() error {
-	defer c.release()
-	return c.Conn.Close()
 }

@@ -148,7 +148,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		_, _ = w.Write(x.speaks().fault(f))
 	case x.w.events:
 		x.put(message{name: "error", body: x.speaks().fault(f)})
-		_ = x.push()
+		_ = x.push(time.Now())
 	default:
 		panic(http.ErrAbortHandler)
 	}

@@ -13,6 +13,7 @@ import (
 // source is what events come from: a pipeline.Run or a pipeline.Batch.
 type source interface {
 	Next(ctx context.Context) ([]llm.Event, error)
+	Came() time.Time // when what Next returned last came
 	PromptTokens() int
 	Usage(choice int) llm.Usage
 	Timeline(choice int) llm.Timeline
@@ -27,7 +28,7 @@ type feed struct {
 	observed  *metrics.Generation // is told of every event
 	model     *pipeline.Model
 	keepAlive time.Duration // the longest silence
-	last      time.Time     // when next returned last
+	last      time.Time     // when what next returned last came, or it returned nothing
 
 	tick context.Context // ends with the interval, or with ctx; nil: to be made
 	stop context.CancelFunc
@@ -48,7 +49,7 @@ func (f *feed) next() ([]llm.Event, error) {
 		events, err := f.run.Next(f.tick)
 		switch {
 		case err == nil:
-			f.last = time.Now()
+			f.last = f.run.Came()
 			f.observed.Events(events, f.last)
 			return events, nil
 		case f.ctx.Err() != nil:

@@ -176,7 +176,7 @@ func (g *generation) stream() error {
 		events, err := g.feed.next()
 		if errors.Is(err, io.EOF) {
 			g.x.put(message{body: eventDone})
-			return g.x.push()
+			return g.x.push(g.feed.last)
 		}
 		if err != nil {
 			return err
@@ -214,7 +214,7 @@ func (g *generation) send(alive bool) error {
 	if !g.x.w.wrote() {
 		return nil
 	}
-	return g.x.push()
+	return g.x.push(g.feed.last)
 }
 
 func (g *generation) open() {

@@ -235,7 +235,7 @@ func (a *responding) lastWords(out []message) error {
 		return err
 	}
 	a.x.put(out...)
-	return a.x.push()
+	return a.x.push(time.Now())
 }
 
 // leave sees to it that nothing stays registered, whatever happened.

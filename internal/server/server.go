@@ -156,7 +156,9 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Serve answers requests from l until Drain or Close, and then returns nil. The
 // end of ctx closes the server. It may be called for several listeners.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	limited := limitConnections(l, s.cfg.MaxConnections)
 	front := &http.Server{
+		ConnState:         limited.state,
 		Handler:           s.handler,
 		ReadHeaderTimeout: s.cfg.HeaderTimeout,
 		IdleTimeout:       s.cfg.IdleTimeout,
@@ -176,7 +178,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	s.mu.Unlock()
 	defer context.AfterFunc(ctx, func() { _ = s.Close() })()
 
-	err := front.Serve(limitConnections(l, s.cfg.MaxConnections))
+	err := front.Serve(limited)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

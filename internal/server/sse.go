@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"time"
 )
 
 // Streams: server-sent events as OpenAI writes them, one data line an event and
@@ -74,16 +75,11 @@ func (x *exchange) put(messages ...message) {
 	}
 }
 
-// push sends what was put, in one write.
-func (x *exchange) push() error {
+// push sends what was put, in one write. now is about when.
+func (x *exchange) push(now time.Time) error {
 	out := x.out
 	x.out = x.out[:0]
-	if len(out) > 0 {
-		if _, err := x.w.Write(out); err != nil {
-			return gone(err)
-		}
-	}
-	return gone(x.w.FlushError())
+	return gone(x.w.send(out, now))
 }
 
 // append appends the message's JSON.

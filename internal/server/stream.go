@@ -80,7 +80,7 @@ func (c *chat) send(events []llm.Event) error {
 		}
 		c.x.out = append(c.x.out, c.x.speaks().alive...)
 	}
-	return c.x.push()
+	return c.x.push(c.feed.last)
 }
 
 // open begins the stream, once.
@@ -95,7 +95,7 @@ func (c *chat) open() error {
 
 func (c *chat) closeStream() error {
 	c.x.put(c.shape.end(c.usage)...)
-	return c.x.push()
+	return c.x.push(c.feed.last)
 }
 
 // gone is a failed write: the client has left or does not read.

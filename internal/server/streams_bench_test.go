@@ -43,13 +43,18 @@ func BenchmarkStreams(b *testing.B) {
 	}
 }
 
+// stepTime is no multiple of the kernel's tick: where that samples what a process
+// does (CONFIG_TICK_CPU_ACCOUNTING), steps of 4 ms, a tick of 250 Hz, would be met
+// at the same place again and again, and getrusage's user and system time with them.
+const stepTime = 4300 * time.Microsecond
+
 func benchmarkStreams(b *testing.B, streams, each int, more string) {
 	text := "<think>\n" + strings.Repeat(" one two three four five", each/10) + "\n</think>\n\n" + strings.Repeat(" one two three four five", each/10)
 	steps := tokens(b, text)
 	steps = steps[:min(each, len(steps))]
 	engine := scripted.New(scripted.Config{
 		Script: func(*llm.Request, int) []scripted.Step { return steps },
-		End:    llm.Finish{Reason: llm.FinishStop, StopID: 1273}, StepTime: 4 * time.Millisecond, Together: true,
+		End:    llm.Finish{Reason: llm.FinishStop, StopID: 1273}, StepTime: stepTime, Together: true,
 	})
 	defer engine.Close()
 	s, err := New(Config{Models: append(Config{}.Models, tinyModel(b, engine))})

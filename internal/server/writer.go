@@ -10,6 +10,7 @@ import (
 type writer struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	flush   func() error
 	timeout time.Duration
 	armed   time.Time // when the deadline was set last
 	status  int       // 0: no header yet
@@ -17,7 +18,12 @@ type writer struct {
 }
 
 func newWriter(w http.ResponseWriter, timeout time.Duration) *writer {
-	return &writer{ResponseWriter: w, control: http.NewResponseController(w), timeout: timeout}
+	control := http.NewResponseController(w)
+	flush := control.Flush
+	if f, ok := w.(interface{ FlushError() error }); ok {
+		flush = f.FlushError // what control would look for at each flush
+	}
+	return &writer{ResponseWriter: w, control: control, flush: flush, timeout: timeout}
 }
 
 func (w *writer) wrote() bool { return w.status != 0 }
@@ -26,22 +32,31 @@ func (w *writer) WriteHeader(status int) {
 	if status >= 200 {
 		w.status = status
 	}
-	w.deadline()
+	w.deadline(time.Now())
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *writer) Write(p []byte) (int, error) {
+	return w.write(p, time.Now())
+}
+
+// send writes p, if there is any of it, and flushes. now is when, about: of the
+// clock, which is dear for a token, one reading is enough.
+func (w *writer) send(p []byte, now time.Time) error {
+	if len(p) == 0 {
+		w.deadline(now)
+	} else if _, err := w.write(p, now); err != nil {
+		return err
+	}
+	return w.flush()
+}
+
+func (w *writer) write(p []byte, now time.Time) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	w.deadline()
+	w.deadline(now)
 	return w.ResponseWriter.Write(p)
-}
-
-// FlushError sends what has been written.
-func (w *writer) FlushError() error {
-	w.deadline()
-	return w.control.Flush()
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -51,8 +66,8 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // none, and then there is nobody to wait for either. Setting it costs as much as
 // a small write, so it is set anew after a quarter of its time: a write has three
 // quarters of it at least.
-func (w *writer) deadline() {
-	if now := time.Now(); now.Sub(w.armed) > w.timeout/4 {
+func (w *writer) deadline(now time.Time) {
+	if now.Sub(w.armed) > w.timeout/4 {
 		w.armed = now
 		_ = w.control.SetWriteDeadline(now.Add(w.timeout))
 	}

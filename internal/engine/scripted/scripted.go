@@ -8,10 +8,10 @@ package scripted
 import (
 	"context"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
+	"github.com/reasond/reasond/internal/engine/bell"
 	"github.com/reasond/reasond/internal/llm"
 )
 
@@ -147,7 +147,7 @@ func (e *Engine) Submit(ctx context.Context, req *llm.Request) (llm.Stream, erro
 	}
 	e.stats.PromptTokens += uint64(len(req.Prompt.IDs))
 	ctx, cancel := context.WithCancel(ctx)
-	s := &stream{wake: make(chan struct{}, 1), cancel: cancel, left: req.N, choices: make([]choice, req.N), times: llm.Times{Accepted: time.Now()}}
+	s := &stream{ready: bell.New(), cancel: cancel, left: req.N, stopped: make([]*string, req.N), times: llm.Times{Accepted: time.Now()}}
 	e.wg.Add(1)
 	go e.run(ctx, req, s, admitted)
 	return s, nil
@@ -169,7 +169,7 @@ func (e *Engine) run(ctx context.Context, req *llm.Request, s *stream, admitted 
 	for c := range scripts {
 		scripts[c] = e.cfg.Script(req, c)
 	}
-	m := &member{ctx: ctx, req: req, stream: s, scripts: scripts, ended: make(chan struct{})}
+	m := &member{ctx: ctx, req: req, stream: s, scripts: scripts, over: make([]bool, req.N), left: req.N, ended: make(chan struct{})}
 	if e.cfg.Together {
 		e.join(m)
 		return
@@ -185,6 +185,8 @@ type member struct {
 	stream  *stream
 	scripts [][]Step
 	at      int           // the next step
+	over    []bool        // choices that have finished
+	left    int           // those that have not
 	ended   chan struct{} // closed when it has no more steps; of Together
 }
 
@@ -192,12 +194,17 @@ type member struct {
 // there are more.
 func (e *Engine) advance(m *member) bool {
 	for c := range m.scripts {
-		if fin := e.step(m.ctx, m.req, m.stream, c, m.at, m.scripts[c]); fin != nil {
+		if m.over[c] {
+			continue
+		}
+		if fin := e.step(m, c); fin != nil {
 			m.stream.finish(c, *fin)
+			m.over[c] = true
+			m.left--
 		}
 	}
 	m.at++
-	return m.stream.running() > 0
+	return m.left > 0
 }
 
 // admit waits for a slot.
@@ -228,40 +235,38 @@ func (e *Engine) release() {
 
 var errStopping = llm.Errorf(llm.Stopping, "", "the server is stopping")
 
-// step runs step i of one choice and says how it ended, if it did.
-func (e *Engine) step(ctx context.Context, req *llm.Request, s *stream, c, i int, script []Step) (fin *llm.Finish) {
-	if s.choice(c).ended {
-		return nil
-	}
+// step runs the next step of one choice and says how it ended, if it did.
+func (e *Engine) step(m *member, c int) (fin *llm.Finish) {
 	defer func() {
 		if p := recover(); p != nil {
 			fin = &llm.Finish{Reason: llm.FinishError, StopID: -1, Err: fmt.Errorf("step panicked: %v", p)}
 		}
 	}()
+	script := m.scripts[c]
 	var step Step
-	if i < len(script) {
-		step = script[i]
+	if m.at < len(script) {
+		step = script[m.at]
 	}
-	if err := e.pause(ctx, step.Wait); err != nil {
+	if err := e.pause(m.ctx, step.Wait); err != nil {
 		return &llm.Finish{Reason: llm.FinishAbort, StopID: -1, Err: err}
 	}
-	switch state := s.choice(c); {
-	case state.stopped:
-		return &llm.Finish{Reason: llm.FinishStop, StopID: -1, StopText: state.match}
+	switch stop := m.stream.stop(c); {
+	case stop != nil:
+		return &llm.Finish{Reason: llm.FinishStop, StopID: -1, StopText: *stop}
 	case step.Panic:
 		panic("scripted fault")
 	case step.Err != nil:
 		return &llm.Finish{Reason: llm.FinishError, StopID: -1, Err: step.Err}
-	case i >= len(script):
+	case m.at >= len(script):
 		end := e.cfg.End
 		return &end
 	}
-	s.push(llm.Delta{Choice: c, IDs: step.IDs, Text: step.Text})
+	m.stream.push(llm.Delta{Choice: c, IDs: step.IDs, Text: step.Text})
 	e.mu.Lock()
 	e.stats.Steps++
 	e.stats.OutputTokens += uint64(max(1, len(step.IDs)))
 	e.mu.Unlock()
-	if i+1 == req.Sampling.MaxTokens {
+	if m.at+1 == m.req.Sampling.MaxTokens {
 		return &llm.Finish{Reason: llm.FinishLength, StopID: -1}
 	}
 	return nil
@@ -294,116 +299,13 @@ func (e *Engine) pause(ctx context.Context, wait <-chan struct{}) error {
 
 // goesOn is why a request ends, if it does.
 func (e *Engine) goesOn(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	select {
-	case <-ctx.Done():
-		return ctx.Err()
 	case <-e.done:
 		return errStopping
 	default:
 		return nil
 	}
-}
-
-// stream is an append-only mailbox with a wake-up.
-type stream struct {
-	wake   chan struct{}
-	cancel context.CancelFunc
-
-	mu      sync.Mutex
-	box     []llm.Delta
-	lent    []llm.Delta // what the last Recv returned
-	choices []choice
-	left    int       // choices without a Finish
-	times   llm.Times // all but Ended
-}
-
-type choice struct {
-	ended   bool
-	stopped bool   // the pipeline found
-	match   string // this stop string
-}
-
-func (s *stream) Recv(ctx context.Context) ([]llm.Delta, error) {
-	for {
-		s.mu.Lock()
-		box, left := s.box, s.left
-		if len(box) > 0 {
-			clear(s.lent)
-			s.box, s.lent = s.lent[:0], box
-		}
-		s.mu.Unlock()
-		if len(box) > 0 {
-			return box, nil
-		}
-		if left == 0 {
-			return nil, io.EOF
-		}
-		select {
-		case <-s.wake:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-func (s *stream) Stop(c int, match string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.choices[c].stopped, s.choices[c].match = true, match
-}
-
-func (s *stream) Close() { s.cancel() }
-
-// begin notes that the request has its slot.
-func (s *stream) begin() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.times.Begun = time.Now()
-}
-
-func (s *stream) push(d llm.Delta) {
-	s.mu.Lock()
-	if d.Finish != nil {
-		d.Finish.Times = s.times
-		d.Finish.Times.Ended = time.Now()
-	} else if s.times.First.IsZero() {
-		s.times.First = time.Now()
-	}
-	s.box = append(s.box, d)
-	if d.Finish != nil {
-		s.choices[d.Choice].ended = true
-		s.left--
-	}
-	s.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// finish ends a choice; the token that ended it comes along, as from a model.
-func (s *stream) finish(c int, fin llm.Finish) {
-	d := llm.Delta{Choice: c, Finish: &fin}
-	if fin.StopID >= 0 {
-		d.IDs = []int32{fin.StopID}
-	}
-	s.push(d)
-}
-
-func (s *stream) finishAll(fin llm.Finish) {
-	for c := range s.choices {
-		s.finish(c, fin)
-	}
-}
-
-func (s *stream) running() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.left
-}
-
-func (s *stream) choice(c int) choice {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.choices[c]
 }

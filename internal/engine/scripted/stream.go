@@ -1,0 +1,107 @@
+package scripted
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/reasond/reasond/internal/engine/bell"
+	"github.com/reasond/reasond/internal/llm"
+)
+
+// stream is an append-only mailbox with a wake-up.
+type stream struct {
+	ready  bell.Bell
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	box     []llm.Delta
+	lent    []llm.Delta // what the last Recv returned
+	stopped []*string   // by the pipeline, which found this stop string
+	left    int         // choices without a Finish
+	times   llm.Times   // all but Ended
+}
+
+func (s *stream) Recv(ctx context.Context) ([]llm.Delta, error) {
+	for {
+		box, left := s.take()
+		if len(box) > 0 {
+			return box, nil
+		}
+		if left == 0 {
+			s.ready.Forget()
+			return nil, io.EOF
+		}
+		if err := s.ready.Wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// take empties the box and says how many choices have no Finish yet.
+func (s *stream) take() (box []llm.Delta, left int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	box = s.box
+	if len(box) > 0 {
+		clear(s.lent)
+		s.box, s.lent = s.lent[:0], box
+	}
+	return box, s.left
+}
+
+func (s *stream) Stop(c int, match string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped[c] = &match
+}
+
+// stop is the stop string that was found in a choice, nil if none was.
+func (s *stream) stop(c int) *string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopped[c]
+}
+
+func (s *stream) Close() { s.cancel() }
+
+// begin notes that the request has its slot.
+func (s *stream) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.times.Begun = time.Now()
+}
+
+func (s *stream) push(d llm.Delta) {
+	s.put(d)
+	s.ready.Ring()
+}
+
+func (s *stream) put(d llm.Delta) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d.Finish != nil {
+		d.Finish.Times = s.times
+		d.Finish.Times.Ended = time.Now()
+		s.left--
+	} else if s.times.First.IsZero() {
+		s.times.First = time.Now()
+	}
+	s.box = append(s.box, d)
+}
+
+// finish ends a choice; the token that ended it comes along, as from a model.
+func (s *stream) finish(c int, fin llm.Finish) {
+	d := llm.Delta{Choice: c, Finish: &fin}
+	if fin.StopID >= 0 {
+		d.IDs = []int32{fin.StopID}
+	}
+	s.push(d)
+}
+
+func (s *stream) finishAll(fin llm.Finish) {
+	for c := range s.stopped {
+		s.finish(c, fin)
+	}
+}
