@@ -40,6 +40,7 @@ type Config struct {
 	NoPrefixCache    bool
 
 	DraftTokens     int           // most tokens that are guessed ahead of a choice in a step; 0: none
+	Draft           string        // folder or .gguf file of a model that guesses them too, or Embedded; empty: none
 	MaxPrefillStall time.Duration // most that others' prompts may delay a token; default: the engine's
 
 	// TensorParallel devices share each layer, and DataParallel engines have the
@@ -56,7 +57,8 @@ type Config struct {
 	// Progress is told how many bytes of weights lie ready; nil: nobody asks.
 	Progress func(done, total int64)
 
-	failed func() error // why opening is in vain already; nil: it is not
+	failed   func() error // why opening is in vain already; nil: it is not
+	drafting *drafting    // of Draft; nil: none
 }
 
 func (c *Config) setDefaults() {
@@ -97,6 +99,10 @@ func Open(cfg Config) (*Bundle, error) {
 		return nil, err
 	}
 	defer src.Close()
+	if cfg.drafting, err = openDrafting(cfg); err != nil {
+		return nil, err
+	}
+	defer cfg.drafting.close()
 	text := openingText(cfg, src)
 	cfg.failed = text.failed
 	b, err := open(cfg, src, text)

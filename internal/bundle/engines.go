@@ -73,17 +73,21 @@ func start(cfg Config, src *weights.Model, text *openText) (*started, error) {
 	if err != nil {
 		return nil, errors.Join(err, be.Close())
 	}
+	draft, err := cfg.drafting.load(cfg, size)
+	if err != nil {
+		return nil, errors.Join(err, be.Close())
+	}
 	eos := slices.Concat(loaded.Generation.EOS, side.tokenizer.EOS())
 	slices.Sort(eos)
 	eos = slices.Compact(eos)
 	s := &started{loaded: loaded, info: be.Info(), size: size, eos: eos}
 	s.engine, err = engine.New(engine.Config{
 		Backend: size, Model: cfg.Name, EOS: eos, MaxWaiting: cfg.MaxWaiting,
-		NoPrefixCache: cfg.NoPrefixCache, DraftTokens: cfg.DraftTokens, MaxPrefillStall: cfg.MaxPrefillStall,
+		NoPrefixCache: cfg.NoPrefixCache, DraftTokens: cfg.DraftTokens, Draft: draft, MaxPrefillStall: cfg.MaxPrefillStall,
 		Reopen: func() (backend.Backend, error) { return reopen(cfg, size) },
 	}, be)
 	if err != nil {
-		return nil, errors.Join(err, be.Close())
+		return nil, errors.Join(err, be.Close(), draft.Close())
 	}
 	return s, nil
 }

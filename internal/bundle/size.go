@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/reasond/reasond/internal/backend"
+	"github.com/reasond/reasond/internal/cgroup"
 	"github.com/reasond/reasond/internal/model"
 )
 
@@ -31,12 +32,9 @@ func sizes(cfg Config, arch *model.Config, weightBytes, free int64) (backend.Con
 		return backend.Config{}, err
 	}
 	pages := (context + page - 1) / page
-	element := 2
-	if cfg.Float32 {
-		element = 4
-	}
-	// The CPU holds latents twice, as keys and as values.
-	pageBytes := page * (arch.KVBytesPerToken(element) + int64(arch.Layers)*int64(arch.Latent.Rank*element))
+	beside, draftPage := cfg.drafting.bytes()
+	pageBytes := pageBytes(cfg, arch) + draftPage
+	weightBytes += beside
 	want := int64(pages) * int64(min(cfg.MaxSeqs, fullContexts)) // 2
 	switch {
 	case cfg.KVBytes > 0:
@@ -55,6 +53,16 @@ func sizes(cfg Config, arch *model.Config, weightBytes, free int64) (backend.Con
 		Float32: cfg.Float32, MaxRows: cfg.MaxBatchedTokens, MaxSeqs: cfg.MaxSeqs,
 		MaxContext: pages * page, Pages: int(want), Threads: cfg.Threads,
 	}, nil
+}
+
+// pageBytes is what a page of keys and values takes on the CPU, which holds latents
+// twice, as keys and as values.
+func pageBytes(cfg Config, arch *model.Config) int64 {
+	element := 2
+	if cfg.Float32 {
+		element = 4
+	}
+	return backend.PageTokens * (arch.KVBytesPerToken(element) + int64(arch.Layers)*int64(arch.Latent.Rank*element))
 }
 
 // wantedContext is the context that was asked for, or the model's own.
@@ -117,18 +125,12 @@ func contextOf(cfg Config, arch *model.Config, size backend.Config) int {
 
 func mib(n int64) string { return strconv.FormatInt((n+1<<20-1)>>20, 10) + " MiB" }
 
-// availableMemory is what the system says a program may still use, bytes; the
-// control group's limit counts where there is one. 0: not known.
+// availableMemory is what a program may still use, bytes, by the system and by
+// the limits of its control groups. 0: not known.
 func availableMemory() int64 {
 	free := memInfo()
-	limit, err := os.ReadFile("/sys/fs/cgroup/memory.max")
-	used, err2 := os.ReadFile("/sys/fs/cgroup/memory.current")
-	if err == nil && err2 == nil {
-		l, err := strconv.ParseInt(string(bytes.TrimSpace(limit)), 10, 64)
-		u, err2 := strconv.ParseInt(string(bytes.TrimSpace(used)), 10, 64)
-		if err == nil && err2 == nil && (free == 0 || l-u < free) {
-			free = max(l-u, 1)
-		}
+	if left, limited := cgroup.Memory(); limited && (free == 0 || left < free) {
+		free = max(left, 1)
 	}
 	return free
 }

@@ -54,7 +54,10 @@ func openingText(cfg Config, src *weights.Model) *openText {
 		if o.side, o.err = openSide(cfg.ChatTemplate, cfg.Parser, src); o.err != nil {
 			return
 		}
-		if o.err = o.side.chooseTools(cfg.ToolParser); o.err != nil {
+		if o.err = o.side.chooseTools(cfg.ToolParser); o.err == nil {
+			o.err = cfg.drafting.fits(o.side.tokenizer.Vocab())
+		}
+		if o.err != nil {
 			o.side.close()
 		}
 	}()

@@ -66,6 +66,9 @@ func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, 
 		}
 		c.Path, c.Name = found.path, found.name
 	}
+	if c.Draft, err = locateDraft(ctx, w, log, bars, m); err != nil {
+		return nil, err
+	}
 	if len(s.names) > 0 {
 		c.Name, c.Names = s.names[0], s.names[1:]
 	}
@@ -84,6 +87,23 @@ func openModel(ctx context.Context, w world, log *slog.Logger, m *config.Model, 
 	}
 	b.Budgets = pipeline.Budgets{Default: m.ThinkingBudget, Ceiling: m.MaxThinking, BreakLoops: m.BreakLoops}
 	return b, nil
+}
+
+// locateDraft finds the model that guesses ahead, as locate does; the embedded one has
+// a name, which its file would hide.
+func locateDraft(ctx context.Context, w world, log *slog.Logger, bars *progress, m *config.Model) (string, error) {
+	if m.DraftModel != "" && m.Speculative == "off" {
+		log.Warn("--draft-model has no effect beside --speculative off")
+		return "", nil
+	}
+	if _, err := os.Stat(m.DraftModel); m.DraftModel == "" || m.DraftModel == bundle.Embedded && err != nil {
+		return m.DraftModel, nil
+	}
+	found, err := locate(ctx, w, log, bars, m.DraftModel, m.DownloadDir)
+	if err != nil {
+		return "", fmt.Errorf("--draft-model: %w", err)
+	}
+	return found.path, nil
 }
 
 // stageLoading is packing the weights; every other stage is a file's download.

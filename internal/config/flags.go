@@ -58,7 +58,7 @@ func (f *Flags) Hidden(v pflag.Value, name, usage string) {
 
 // longWithOneDash are names of several letters that other servers write with
 // one dash.
-var longWithOneDash = []string{"tp", "dp", "np", "ngl", "hf"}
+var longWithOneDash = []string{"tp", "dp", "np", "ngl", "hf", "md", "hfd"}
 
 // Spell rewrites arguments such as "-tp 2" as "--tp 2": pflag would read them as
 // single letters run together. What follows "--" stays.

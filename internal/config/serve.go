@@ -64,6 +64,7 @@ type Model struct {
 	MaxPrefillStall  time.Duration // most that others' prompts may delay a token; 0: the engine's default
 	Speculative      string        // auto, ngram, off: how tokens are guessed ahead
 	DraftTokens      int           // most of them, a choice and step
+	DraftModel       string        // guesses them too: folder, .gguf file or hub id; empty: none
 	PrefixCaching    bool
 	KVBytes          int64 // 0: chosen from the free memory
 	GPUMemory        float64

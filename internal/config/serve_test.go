@@ -89,7 +89,17 @@ func TestOtherServersCommandLinesParse(t *testing.T) {
 		{`M --speculative_config {"method":"ngram","num_speculative_tokens":3,"prompt_lookup_max":4}`, func(s *Serve) bool {
 			return s.Model.Speculative == "ngram" && s.Model.DraftTokens == 3
 		}},
-		{"M", func(s *Serve) bool { return s.Model.Speculative == "auto" && s.Model.DraftTokens == 8 }},
+		{"M", func(s *Serve) bool {
+			return s.Model.Speculative == "auto" && s.Model.DraftTokens == 8 && s.Model.DraftModel == ""
+		}},
+		{"M --draft-model D", func(s *Serve) bool { return s.Model.DraftModel == "D" }},
+		{"M -md ./d.gguf --draft 4", func(s *Serve) bool { return s.Model.DraftModel == "./d.gguf" && s.Model.DraftTokens == 4 }},
+		{"M --speculative-algorithm STANDALONE --speculative-draft-model-path o/n", func(s *Serve) bool {
+			return s.Model.Speculative == "auto" && s.Model.DraftModel == "o/n"
+		}},
+		{`M --speculative-config {"method":"draft_model","model":"o/n","num_speculative_tokens":3}`, func(s *Serve) bool {
+			return s.Model.Speculative == "auto" && s.Model.DraftModel == "o/n" && s.Model.DraftTokens == 3
+		}},
 		{`--host ::1 --port 0 --default-chat-template-kwargs {"enable_thinking":false}`, func(s *Serve) bool {
 			_, address := s.Address()
 			return s.Model.Path == "" && address == "[::1]:0" && string(s.Model.TemplateKwargs["enable_thinking"]) == "false"

@@ -17,6 +17,14 @@ type DraftModel struct {
 	Config backend.Config
 }
 
+// Close closes its backend; of nil there is none.
+func (d *DraftModel) Close() error {
+	if d == nil {
+		return nil
+	}
+	return d.Backend.Close()
+}
+
 const (
 	leastPiece = 8        // rows by which the draft model may catch up in any step
 	mostPiece  = 64       // beside a step's prompts, and beside steps that take long

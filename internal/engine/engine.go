@@ -136,10 +136,7 @@ func (e *Engine) Close() error {
 	if e.be != nil {
 		err = e.be.Close()
 	}
-	if d := e.cfg.Draft; d != nil {
-		err = errors.Join(err, d.Backend.Close())
-	}
-	return err
+	return errors.Join(err, e.cfg.Draft.Close())
 }
 
 // newRunner starts a backend's goroutine, which the draft model shares.
