@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/reasond/reasond/api/reasoning"
 	"github.com/reasond/reasond/internal/grammar"
@@ -342,9 +343,13 @@ func (m *Model) shared(req *Request) *guide.Shared {
 	if !m.thinks(req) {
 		return &m.guideSets.bare
 	}
-	m.guideSets.thinking.Framed = m.Parser.Tools
-	return &m.guideSets.thinking
+	sets := &m.guideSets
+	sets.once.Do(func() { sets.thinking.Framed = m.Parser.Tools })
+	return &sets.thinking
 }
 
-// guideSets are made at first use.
-type guideSets struct{ bare, thinking guide.Shared }
+// guideSets are made at first use, by whichever request comes first.
+type guideSets struct {
+	bare, thinking guide.Shared
+	once           sync.Once
+}

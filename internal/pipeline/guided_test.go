@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/reasond/reasond/internal/engine/scripted"
@@ -62,4 +63,26 @@ func TestAReserveThatLeavesNoRoomIsRefused(t *testing.T) {
 			t.Errorf("%d of 10: %v", reserve, err)
 		}
 	}
+}
+
+// Guided requests may come all at once: what guides share is made once. Only the
+// race detector sees it fail.
+func TestGuidedRequestsStartAtOnce(t *testing.T) {
+	m := guidedModel(t, "hermes", "<think>a</think>b")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			budget, req := 5, request()
+			req.Control.Budget = &budget
+			for range 4 {
+				r, err := m.Start(context.Background(), req)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r.Close()
+			}
+		})
+	}
+	all.Wait()
 }
