@@ -151,9 +151,10 @@ var mayImport = []struct {
 	{"internal/weights", []string{"internal/weights"}},
 	{"internal/backend", []string{"internal/backend", "internal/engine/sample", "internal/llm", "internal/weights"}},
 	{"internal/backend/backendtest", []string{"internal/backend", "internal/engine/sample", "internal/llm", "internal/model", "internal/weights", "testdata"}},
-	{"internal/backend/cpu", []string{"internal/backend", "internal/engine/sample", "internal/llm", "internal/weights", "kernels/cpu"}},
+	{"internal/backend/cpu", []string{"internal/backend", "internal/cgroup", "internal/engine/sample", "internal/llm", "internal/weights", "kernels/cpu"}},
 	{"internal/backend/cuda", []string{"internal/backend", "internal/cuda", "internal/engine/sample", "internal/llm", "internal/model", "internal/weights", "kernels/cuda"}},
 	{"internal/cuda", []string{"internal/cuda", "kernels/cuda"}},
+	{"internal/cgroup", []string{"internal/cgroup"}},
 	{"internal/native", []string{}},
 	{"internal/bench", []string{"internal/backend", "internal/bench/plot", "internal/llm", "internal/model", "internal/weights"}},
 	{"internal/bench/load", []string{"internal/bench"}},
@@ -165,7 +166,7 @@ var mayImport = []struct {
 
 // stdOnly are the packages that import nothing but the standard library beside
 // what mayImport grants.
-var stdOnly = []string{"api", "internal/llm", "internal/reasoning", "internal/engine/sched", "internal/engine/kv", "internal/engine/draft"}
+var stdOnly = []string{"api", "internal/llm", "internal/reasoning", "internal/engine/sched", "internal/engine/kv", "internal/engine/draft", "internal/cgroup"}
 
 // pure are the packages that start no goroutine and read no clock.
 var pure = []string{

@@ -6,7 +6,6 @@ package cpu
 
 import (
 	"fmt"
-	"runtime"
 
 	"github.com/reasond/reasond/internal/backend"
 	"github.com/reasond/reasond/internal/engine/sample"
@@ -58,8 +57,7 @@ func NewWithISA(cfg backend.Config, isa kernels.ISA) (*Backend, error) {
 		return nil, err
 	}
 	if cfg.Threads == 0 {
-		// The Go runtime has looked at the affinity mask and the cgroup's quota.
-		cfg.Threads = min(runtime.NumCPU(), runtime.GOMAXPROCS(0))
+		cfg.Threads = hostThreads()
 	}
 	copies := cfg.MaxCopies()
 	m, err := kernels.New(kernels.Config{
