@@ -243,40 +243,61 @@ type limits struct {
 // mostRepeats bounds the counts that grammars hold to.
 const mostRepeats = 10_000
 
-func (v *Values) array(schema json.RawMessage, depth int) (string, error) {
+// List is an array's schema.
+type List struct {
+	Items json.RawMessage // of each element
+	Min   int
+	Max   int // -1: as many as they like
+}
+
+// ListOf reads an array's schema. What elements are asked for beyond being of one
+// schema, and so many, is an error.
+func ListOf(schema json.RawMessage) (List, error) {
 	var l limits
 	if json.Unmarshal(schema, &l) != nil {
-		return "", errNoSchema
+		return List{}, errNoSchema
 	}
 	switch {
 	case l.Unique, l.PrefixItems != nil, l.Contains != nil:
-		return "", errors.New("uniqueItems, prefixItems and contains")
+		return List{}, errors.New("uniqueItems, prefixItems and contains")
 	case l.MinItems > mostRepeats || l.MaxItems != nil && *l.MaxItems < l.MinItems:
-		return "", errors.New("minItems and maxItems")
+		return List{}, errors.New("minItems and maxItems")
 	}
-	if l.Items == nil {
-		l.Items = json.RawMessage("{}")
+	list := List{Items: l.Items, Min: l.MinItems, Max: -1}
+	if list.Items == nil {
+		list.Items = json.RawMessage("{}")
+	}
+	if l.MaxItems != nil {
+		list.Max = min(*l.MaxItems, mostRepeats)
+	}
+	return list, nil
+}
+
+func (v *Values) array(schema json.RawMessage, depth int) (string, error) {
+	l, err := ListOf(schema)
+	if err != nil {
+		return "", err
 	}
 	item, err := v.value(l.Items, depth+1)
 	if err != nil {
 		return "", err
 	}
 	item = v.Rule(item)
-	if l.MaxItems != nil && *l.MaxItems == 0 {
+	if l.Max == 0 {
 		return `"[]"`, nil
 	}
 	most := ""
-	if l.MaxItems != nil {
-		most = strconv.Itoa(min(*l.MaxItems, mostRepeats) - 1)
+	if l.Max > 0 {
+		most = strconv.Itoa(l.Max - 1)
 	}
-	list := fmt.Sprintf("%s (%s %s){%d,%s}", item, Quote(v.Item), item, max(l.MinItems-1, 0), most)
+	list := fmt.Sprintf("%s (%s %s){%d,%s}", item, Quote(v.Item), item, max(l.Min-1, 0), most)
 	switch {
 	case most == "0":
 		list = item
-	case most == "" && l.MinItems < 2:
+	case most == "" && l.Min < 2:
 		list = fmt.Sprintf("%s (%s %s)*", item, Quote(v.Item), item)
 	}
-	if l.MinItems == 0 {
+	if l.Min == 0 {
 		list = "(" + list + ")?"
 	}
 	return `"[" ` + list + ` "]"`, nil
@@ -286,15 +307,25 @@ func (v *Values) array(schema json.RawMessage, depth int) (string, error) {
 var unheld = []string{"patternProperties", "propertyNames", "minProperties", "maxProperties", "dependentRequired", "dependentSchemas",
 	"dependencies", "if", "not", "unevaluatedProperties"}
 
+// Held refuses an object's schema that asks for what cannot be held to beyond
+// its members.
+func Held(schema json.RawMessage) error {
+	members, err := membersOf(schema)
+	for _, name := range unheld {
+		if members[name] != nil {
+			return errors.New(name)
+		}
+	}
+	return err
+}
+
 func (v *Values) object(schema json.RawMessage, depth int) (string, error) {
+	if err := Held(schema); err != nil {
+		return "", err
+	}
 	members, err := membersOf(schema)
 	if err != nil {
 		return "", err
-	}
-	for _, name := range unheld {
-		if members[name] != nil {
-			return "", errors.New(name)
-		}
 	}
 	if members["properties"] != nil {
 		expr, err := v.members(schema, depth, v.key)

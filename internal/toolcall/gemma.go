@@ -175,7 +175,7 @@ func (g *gemma) value(m *machine) progress {
 func (g *gemma) endValue(m *machine, text string, next byte) progress {
 	v, ok := gemmaLiteral(strings.TrimSpace(text), string(g.quote))
 	if !ok {
-		v = g.tools[g.fn][g.key].value(strings.TrimSpace(text), true) // without markers
+		v = g.tools.kind(g.fn, g.key).value(strings.TrimSpace(text), true) // without markers
 	}
 	if g.count++; g.count > 1 {
 		m.args(", ")

@@ -166,7 +166,7 @@ func afterTools(text string) int {
 func TestNames(t *testing.T) {
 	// vLLM's and SGLang's names, in their spellings.
 	for _, name := range strings.Fields(`hermes qwen qwen25 qwen3_coder qwen3_xml llama3_json llama3 llama4_json llama4_pythonic pythonic mistral
-		deepseek_v3 deepseekv3 deepseek_v31 deepseekv31 deepseek_v32 deepseekv32 kimi_k2 glm glm45 glm47 minimax_m2 minimax-m2 granite
+		deepseek_v3 deepseekv3 deepseek_v31 deepseekv31 deepseek_v32 deepseekv32 kimi_k2 glm glm45 glm47 minimax_m2 minimax-m2 minimax_m3 granite
 		granite4 phi4_mini_json seed_oss gemma4 functiongemma step3p5 Hermes`) {
 		if _, err := Lookup(name); err != nil {
 			t.Error(err)

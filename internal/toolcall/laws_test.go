@@ -140,6 +140,7 @@ func TestCallsAreAnnouncedEarly(t *testing.T) {
 		"llama3-json":  `{"name": "get_weather", "parameters": {"loca`,
 		"glm45":        "<tool_call>get_weather\n<arg_key>location</arg_key>\n<arg_value>Zür",
 		"minimax-m2":   "<minimax:tool_call>\n<invoke name=\"get_weather\">\n<parameter name=\"location\">Zür",
+		"minimax-m3":   "]<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name=\"get_weather\">]<]minimax[>[<location>Zür",
 		"seed-oss":     "<seed:tool_call>\n<function=get_weather>\n<parameter=location>Zür",
 		"deepseek-v32": "<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"get_weather\">\n<｜DSML｜parameter name=\"location\" string=\"true\">Zür",
 		"gemma":        `<|tool_call>call:get_weather{days:3,loca`,

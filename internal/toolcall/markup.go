@@ -167,7 +167,7 @@ func (r *markupReader) readKey(m *machine, final bool) progress {
 	r.key = strings.TrimSpace(text)
 	kind, stated := r.stated[end]
 	if !stated {
-		kind = r.tools[r.fn][r.key]
+		kind = r.tools.kind(r.fn, r.key)
 	}
 	r.kind = kind
 	r.state = markBefore

@@ -153,6 +153,7 @@ func (p *pythonic) name(m *machine) progress {
 }
 
 func (p *pythonic) keyword(m *machine) progress {
+	from := m.pos
 	name, _, found := m.until("=")
 	switch {
 	case found == maybe && !couldName(m.rest()):
@@ -160,6 +161,7 @@ func (p *pythonic) keyword(m *machine) progress {
 	case found == maybe:
 		return more
 	case found == no || !isDotted(strings.TrimSpace(name)):
+		m.pos = from // it may be content
 		return broken
 	}
 	p.announce(m)

@@ -6,8 +6,14 @@ import "encoding/json"
 // strings. Formats that write values without quotes need it.
 type Tools map[string]params
 
-// params is a function's parameters by name.
-type params map[string]valueType
+// params is a function's parameters.
+type params struct {
+	types  map[string]valueType // by name
+	schema json.RawMessage      // of all
+}
+
+// kind is a parameter's type.
+func (t Tools) kind(function, parameter string) valueType { return t[function].types[parameter] }
 
 // valueType says how a value without quotes is meant.
 type valueType uint8
@@ -36,9 +42,13 @@ func ReadTools(tools json.RawMessage) Tools {
 		if t.Function != nil {
 			f = *t.Function
 		}
-		p := params{}
-		for name, schema := range f.Parameters.Properties {
-			p[name] = typeOf(schema, 0)
+		p := params{types: map[string]valueType{}, schema: f.Parameters}
+		var object struct {
+			Properties map[string]json.RawMessage `json:"properties"`
+		}
+		_ = json.Unmarshal(f.Parameters, &object) // what is no schema says nothing
+		for name, schema := range object.Properties {
+			p.types[name] = typeOf(schema, 0)
 		}
 		all[f.Name] = p
 	}
@@ -46,10 +56,8 @@ func ReadTools(tools json.RawMessage) Tools {
 }
 
 type function struct {
-	Name       string `json:"name"`
-	Parameters struct {
-		Properties map[string]json.RawMessage `json:"properties"`
-	} `json:"parameters"`
+	Name       string          `json:"name"`
+	Parameters json.RawMessage `json:"parameters"`
 }
 
 // typeOf reads a JSON schema as far as it says whether a value is a string.

@@ -122,7 +122,7 @@ func schemaOf(t testing.TB, f reasoning.Function) *jsonschema.Schema {
 }
 
 // markers are what looks like control tokens in a grammar.
-var markers = regexp.MustCompile(`<[^<>\s=]*>|\[/?[A-Za-z_]+\]`)
+var markers = regexp.MustCompile(`\]<\][a-z]+\[>\[|<[^<>\s=]*>|\[/?[A-Za-z_]+\]`)
 
 // Markers are what a format's model has as control tokens: all that looks so in
 // the grammars that write, for a vocabulary without any. What a format spells in
