@@ -21,7 +21,7 @@ type exchange struct {
 	tenant string // a hash of the API key, "" without keys
 	route  string // the pattern that matched
 	w      *writer
-	out    []byte   // messages of a stream that wait for push
+	out    []byte   // messages of a stream that wait for push, behind chunkRoom
 	err    error    // what it failed with
 	failed int      // and the status of that, also where another had been sent before
 	tongue *dialect // nil: OpenAI's
@@ -41,7 +41,7 @@ func (x *exchange) note(attrs ...slog.Attr) { x.attrs = append(x.attrs, attrs...
 func (s *Server) exchange(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		x := &exchange{id: requestID(r.Header), route: "none", w: newWriter(rw, s.cfg.WriteTimeout)}
+		x := &exchange{id: requestID(r.Header), route: "none", w: newWriter(rw, chunksTo(r), s.cfg.WriteTimeout)}
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 		if len(r.TransferEncoding) > 0 {
 			// Where a length stood beside the chunks net/http has dropped it. A proxy

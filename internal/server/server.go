@@ -159,6 +159,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	limited := limitConnections(l, s.cfg.MaxConnections)
 	front := &http.Server{
 		ConnState:         limited.state,
+		ConnContext:       withConnection,
 		Handler:           s.handler,
 		ReadHeaderTimeout: s.cfg.HeaderTimeout,
 		IdleTimeout:       s.cfg.IdleTimeout,

@@ -51,7 +51,7 @@ func (x *exchange) beginStream() {
 	}
 	h.Set("Cache-Control", "no-cache, no-transform")
 	h.Set("X-Accel-Buffering", "no") // nginx would collect the stream otherwise
-	x.w.events = true
+	x.w.events, x.out = true, roomy(x.out)
 	x.w.WriteHeader(http.StatusOK)
 }
 
@@ -77,9 +77,9 @@ func (x *exchange) put(messages ...message) {
 
 // push sends what was put, in one write. now is about when.
 func (x *exchange) push(now time.Time) error {
-	out := x.out
-	x.out = x.out[:0]
-	return gone(x.w.send(out, now))
+	buf, err := x.w.send(x.out, now)
+	x.out = roomy(buf)
+	return gone(err)
 }
 
 // append appends the message's JSON.

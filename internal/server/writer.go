@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net"
 	"net/http"
 	"time"
 )
@@ -13,17 +14,19 @@ type writer struct {
 	flush   func() error
 	timeout time.Duration
 	armed   time.Time // when the deadline was set last
+	conn    net.Conn  // where chunks may go; nil: through net/http only
+	begun   bool      // the stream's header is out
 	status  int       // 0: no header yet
 	events  bool      // the body is an event stream
 }
 
-func newWriter(w http.ResponseWriter, timeout time.Duration) *writer {
+func newWriter(w http.ResponseWriter, conn net.Conn, timeout time.Duration) *writer {
 	control := http.NewResponseController(w)
 	flush := control.Flush
 	if f, ok := w.(interface{ FlushError() error }); ok {
 		flush = f.FlushError // what control would look for at each flush
 	}
-	return &writer{ResponseWriter: w, control: control, flush: flush, timeout: timeout}
+	return &writer{ResponseWriter: w, control: control, flush: flush, conn: conn, timeout: timeout}
 }
 
 func (w *writer) wrote() bool { return w.status != 0 }
@@ -40,15 +43,24 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.write(p, time.Now())
 }
 
-// send writes p, if there is any of it, and flushes. now is when, about: of the
-// clock, which is dear for a token, one reading is enough.
-func (w *writer) send(p []byte, now time.Time) error {
-	if len(p) == 0 {
+// send sends what stands behind a buffer's chunkRoom, and returns the buffer. now is
+// when, about: of the clock, which is dear for a token, one reading is enough.
+func (w *writer) send(buf []byte, now time.Time) ([]byte, error) {
+	if w.begun && w.conn != nil && len(buf) > chunkRoom {
 		w.deadline(now)
-	} else if _, err := w.write(p, now); err != nil {
-		return err
+		buf, at := asChunk(buf)
+		_, err := w.conn.Write(buf[at:])
+		if err != nil { // a part of a chunk may be out, so nothing can follow
+			_ = w.conn.Close()
+		}
+		return buf, err
 	}
-	return w.flush()
+	if _, err := w.write(buf[chunkRoom:], now); err != nil {
+		return buf, err
+	}
+	err := w.flush()
+	w.begun = w.events && err == nil
+	return buf, err
 }
 
 func (w *writer) write(p []byte, now time.Time) (int, error) {

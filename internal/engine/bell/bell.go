@@ -6,12 +6,16 @@
 // thousands of tokens; so the end rings too.
 package bell
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // Bell is rung by any goroutine and waited for by one at a time. Rings before a
 // Wait are one.
 type Bell struct {
 	rung  chan struct{} // capacity 1
+	ended atomic.Bool   // a context that was followed has; not necessarily heard
 	heard context.Context
 	stop  func() bool // of following heard
 }
@@ -33,14 +37,22 @@ func (b *Bell) Ring() {
 func (b *Bell) Wait(ctx context.Context) error {
 	if b.heard != ctx {
 		b.Forget()
-		b.heard, b.stop = ctx, context.AfterFunc(ctx, b.Ring)
+		b.heard, b.stop = ctx, context.AfterFunc(ctx, b.end)
 	}
 	<-b.rung
-	err := ctx.Err()
-	if err != nil {
-		b.Forget() // the next Wait for it is told anew
+	if b.ended.Load() {
+		b.ended.Store(false)
+		if err := ctx.Err(); err != nil {
+			b.Forget() // the next Wait for it is told anew
+			return err
+		}
 	}
-	return err
+	return nil
+}
+
+func (b *Bell) end() {
+	b.ended.Store(true)
+	b.Ring()
 }
 
 // Forget ends the following of a context. It is called by the goroutine that waits.
