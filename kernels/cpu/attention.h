@@ -19,11 +19,14 @@
 // parts.
 //
 // A chunk is a block of rows of one sequence times a KV head (times a part of
-// its query heads) (times a segment).
+// its query heads) (times a segment). Where the sequence has no other rows, the
+// chunk stores their keys and values before it reads them: the page that they go
+// to is fetched once, by the thread that needs it (8 % of a step of 16 rows).
 #ifndef RK_ATTENTION_H
 #define RK_ATTENTION_H
 
-#include "tile.h"
+#include "prepare.h"
+#include "store_kv.h"
 
 // a_tile is T query heads over the keys of one KV head.
 typedef struct {
@@ -126,10 +129,7 @@ static void softmax(const a_tile *at, const a_segment *g, int t, float *top, flo
 
 // fetch starts reading a head's part of a page, which lies anywhere. In larger
 // tiles arithmetic takes longer than memory, and rows before have read it.
-AI void fetch(const a_tile *at, const uint8_t *page, int dim) {
-  int bytes = dim * RK_PAGE * at->ph->m->element;
-  for (int i = 0; i < bytes; i += 64) __builtin_prefetch(page + i);
-}
+AI void fetch(const a_tile *at, const uint8_t *page, int dim) { fetch_lines(page, dim * RK_PAGE * at->ph->m->element / 64); }
 AI const uint8_t *page_at(const a_tile *at, const uint8_t *base, int key) {
   return base + at->table[key / RK_PAGE] * at->ph->m->page_stride;
 }
@@ -258,6 +258,36 @@ static void put(const phase *ph, int row, int head, float top, float mass, const
   for (int d = 0; d < a->vdim; d += VL) vst(o + d, vld(sum + d) * inv);
 }
 
+// fetch_ends starts reading what the chunk of a block that stores late begins
+// with: the page that its new keys and values go to and the first page of keys.
+static void fetch_ends(const phase *ph, int chunk) {
+  const rk_attention *a = &ph->op->attn;
+  const rk_machine *m = ph->m;
+  const int h = chunk % a->kv_heads, block = m->nblocks - 1 - chunk / a->kv_heads;
+  if (block < 0) return;
+  const a_block *b = &m->blocks[block];
+  const int32_t *table = m->batch.pages + m->batch.seqs[b->seq].table;
+  const int64_t k_bytes = m->k_bytes / a->kv_heads, v_bytes = m->v_bytes / a->kv_heads;
+  const int pos = m->batch.pos[b->row], first = a->window && pos >= a->window ? (pos + 1 - a->window) / RK_PAGE : 0, last = pos / RK_PAGE;
+  fetch_lines(a->kv.k + table[last] * m->page_stride + h * k_bytes, (int)(k_bytes / 64));
+  fetch_lines(a->kv.v + table[last] * m->page_stride + h * v_bytes, (int)(v_bytes / 64));
+  if (first < last) fetch_lines(a->kv.k + table[first] * m->page_stride + h * k_bytes, (int)(k_bytes / 64));
+}
+
+// store_block stores the block's keys and values of KV head h. Few rows take less
+// time than memory does, so the next chunk's pages are asked for.
+static void store_block(const phase *ph, const a_block *b, int h, int chunk) {
+  if (b->count <= 2) fetch_ends(ph, chunk + 1);
+  for (int r = b->row; r < b->row + b->count; r++) store_group(ph, r, h);
+}
+
+// feed_block makes the next op's input of a part's outputs.
+static void feed_block(const phase *ph, const a_part *p) {
+  const rk_buf *out = &ph->op->out;
+  const int k = p->head * ph->op->attn.vdim, n = p->heads * ph->op->attn.vdim;
+  for (int r = p->block->row; r < p->block->row + p->block->count; r++) feed(ph, r, k, out->p + (int64_t)r * out->ld + k, n);
+}
+
 static void op_attention(void *arg, int chunk, int thread) {
   const phase *ph = arg;
   const rk_attention *a = &ph->op->attn;
@@ -271,6 +301,7 @@ static void op_attention(void *arg, int chunk, int thread) {
   a_part p = {b, h * group + first, last - first};
   a_tile at = {.ph = ph, .s = &m->scratch[thread], .k = a->kv.k + m->k_bytes / a->kv_heads * h, .v = a->kv.v + m->v_bytes / a->kv_heads * h,
                .table = m->batch.pages + m->batch.seqs[b->seq].table, .dim = a->dim, .vdim = a->vdim};
+  if (stored_late(ph, b->seq)) store_block(ph, b, h, chunk);
   for (int e = 0, n, all = b->count * p.heads; e < all; e += n) {
     n = all - e < TILE ? all - e : TILE;
     tile_open(&at, &p, e, n);
@@ -289,6 +320,7 @@ static void op_attention(void *arg, int chunk, int thread) {
     }
     for (int t = 0; only < 0 && t < n; t++) put(ph, column_row(&p, e + t), column_head(&p, e + t), at.top[t], at.mass[t], at.s->sum[t]);
   }
+  if (ph->feed) feed_block(ph, &p);
 }
 
 // After a split: a chunk is a row, all its heads.

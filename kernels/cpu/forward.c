@@ -15,6 +15,7 @@ static void run_linear(phase *ph) {
   product p = {.l = l, .act = &ph->op->act, .out = ph->op->out, .f32 = m->f32, .f32_ld = ph->bf16_ld, .rows = ph->rows};
   if (l->keep) p.f32 = l->kept.p, p.f32_ld = l->kept.ld;
   if (!l->norm && !ph->gather) p.f32 = ph->x.p, p.f32_ld = ph->x.ld;
+  if (ph->op->feeds) m->fed = ph->feed = feeds(ph, divide_up(l->mats[0].panels, FEED_PANELS));
   run_products(ph, &p, 1);
 }
 
@@ -43,6 +44,14 @@ static void attention_blocks(rk_machine *m) {
   }
 }
 
+// store_early stores the keys and values that attention's own chunks will not.
+static void store_early(phase *ph) {
+  int early = 0;
+  ph->late = !ph->segments;
+  for (int s = 0; s < ph->m->batch.nseqs; s++) early |= !stored_late(ph, s);
+  if (early) by_rows(ph, ph->m->k->store_kv);
+}
+
 static void run_attention(phase *ph) {
   rk_machine *m = ph->m;
   const rk_attention *a = &ph->op->attn;
@@ -54,6 +63,9 @@ static void run_attention(phase *ph) {
   int segments = divide_up(longest, SEGMENT);
   ph->segments = 0;
   if (ph->rows <= SPLIT_ROWS && segments > 1 && pool_used(m->pool) > 1 && items < 8 * pool_used(m->pool)) ph->segments = segments;
+  if (a->stores) store_early(ph);
+  if (ph->op->feeds && ph->head_parts == 1 && !ph->segments && a->heads / a->kv_heads * a->vdim % 64 == 0)
+    m->fed = ph->feed = ph->op->feeds;
   pool_run(m->pool, m->k->attention, ph, items * (ph->segments ? ph->segments : 1));
   if (ph->segments) pool_run(m->pool, m->k->attention_merge, ph, ph->rows);
 }

@@ -1,5 +1,7 @@
 // linear.h: out[r] = x[r]·Wᵀ + b (or +=), and silu(gate)*up of a gated matrix.
 //
+// What only the next op reads, it gets in the form that it wants, piece by piece.
+//
 // A phase is one product or, for experts and heads, many. A chunk is some panels
 // of one matrix times up to MAX_TOKENS rows. For each
 // panel the rows go in tiles; the form of the input decides the tile:
@@ -11,6 +13,7 @@
 #define RK_LINEAR_H
 
 #include "act.h"
+#include "prepare.h"
 #include "unpack.h"
 
 // linear_part is a chunk, decoded.
@@ -20,7 +23,11 @@ typedef struct {
   const rk_mat *mat;
   int p0, p1, t0, t1; // panels and rows
   scratch *s;
+  float *out;         // where output 0 of panel p0 of row t0 goes, and from row to row
+  int64_t ld;
 } linear_part;
+
+AI int panel_width(const rk_mat *m) { return m->gated ? 16 : 32; } // outputs of a panel
 
 AI vf biased(const float *bias, const float *acc) { return bias ? vld(acc) + vld(bias) : vld(acc); }
 
@@ -41,16 +48,15 @@ static void put_sums(int add, const float *bias, const float (*acc)[RK_PANEL], f
 // finish writes a panel's sums of n rows from t on.
 static NOINLINE void finish(const linear_part *lp, int panel, int t, int n, const float (*acc)[RK_PANEL]) {
   const rk_mat *m = lp->mat;
-  const rk_buf *out = &lp->p->out;
-  const int add = lp->p->l->add, width = m->gated ? 16 : 32, have = m->rows - panel * width;
+  const int add = lp->p->l->add, width = panel_width(m), have = m->rows - panel * width;
   const float *bias = m->bias ? m->bias + panel * RK_PANEL : 0;
-  float *o = out->p + (int64_t)t * out->ld + m->out + panel * width;
+  float *o = lp->out + (t - lp->t0) * lp->ld + (panel - lp->p0) * width;
   if (have >= width) {
-    if (m->gated) put_gated(lp->p->act, bias, acc, o, out->ld, n);
-    else put_sums(add, bias, acc, o, out->ld, n);
+    if (m->gated) put_gated(lp->p->act, bias, acc, o, lp->ld, n);
+    else put_sums(add, bias, acc, o, lp->ld, n);
     return;
   }
-  for (int r = 0; r < n; r++, o += out->ld) { // the last panel, not whole
+  for (int r = 0; r < n; r++, o += lp->ld) { // the last panel, not whole
     float part[RK_PANEL] = {0};
     if (m->gated) put_gated(lp->p->act, bias, acc + r, part, 0, 1);
     else {
@@ -128,6 +134,30 @@ static const product *product_of(const phase *ph, int chunk) {
   return &ph->products[lo];
 }
 
+// linear_direct computes a part with the tiles of its weights and input.
+static void linear_direct(const linear_part *lp) {
+#if defined(RK_ISA_AVX512) || defined(RK_ISA_AVX2) || defined(RK_ISA_NEON_DOT)
+  if (!lp->ph->m->cfg.float32 && !lp->p->l->exact && FORM_OF[lp->mat->fmt] != RK_ACT_F32) {
+    linear_packed(lp);
+    return;
+  }
+#endif
+  linear_f32(lp);
+}
+
+// linear_fed does so for as many panels at a time as make a piece of the next
+// op's input, which never leaves the first caches as float32.
+static void linear_fed(linear_part lp) {
+  const int width = panel_width(lp.mat), p1 = lp.p1;
+  lp.out = lp.s->fed[0], lp.ld = 64;
+  for (; lp.p0 < p1; lp.p0 += 64 / width) {
+    lp.p1 = min_int(lp.p0 + 64 / width, p1);
+    linear_direct(&lp);
+    int k = lp.p0 * width, n = min_int(lp.mat->rows - k, 64);
+    for (int t = lp.t0; t < lp.t1; t++) feed(lp.ph, t, k, lp.s->fed[t - lp.t0], n);
+  }
+}
+
 static void op_linear(void *arg, int chunk, int thread) {
   const phase *ph = arg;
   const product *pr = product_of(ph, chunk);
@@ -141,15 +171,10 @@ static void op_linear(void *arg, int chunk, int thread) {
   }
   const rk_mat *m = &l->mats[i];
   linear_part lp = {ph, pr, m, p * pr->panel_chunk[i], (p + 1) * pr->panel_chunk[i], rows * pr->tokens_chunk, (rows + 1) * pr->tokens_chunk, &ph->m->scratch[thread]};
-  if (lp.p1 > m->panels) lp.p1 = m->panels;
-  if (lp.t1 > pr->rows) lp.t1 = pr->rows;
-#if defined(RK_ISA_AVX512) || defined(RK_ISA_AVX2) || defined(RK_ISA_NEON_DOT)
-  if (!ph->m->cfg.float32 && !l->exact && FORM_OF[m->fmt] != RK_ACT_F32) {
-    linear_packed(&lp);
-    return;
-  }
-#endif
-  linear_f32(&lp);
+  lp.p1 = min_int(lp.p1, m->panels), lp.t1 = min_int(lp.t1, pr->rows);
+  lp.out = pr->out.p + (int64_t)lp.t0 * pr->out.ld + m->out + lp.p0 * panel_width(m), lp.ld = pr->out.ld;
+  if (ph->feed) linear_fed(lp);
+  else linear_direct(&lp);
 }
 
 #endif

@@ -19,10 +19,6 @@ typedef struct {
   float (*acc)[RK_PANEL];
 } tile;
 
-AI void fetch_lines(const uint8_t *p, int lines) {
-  for (int i = 0; i < lines; i++) __builtin_prefetch(p + i * 64);
-}
-
 // rk_step_bytes as a constant
 AI int step_bytes_of(const int F) {
   return F == RK_Q8_0 ? 2176 : F == RK_Q4_0 || F == RK_MXFP4 ? 1152 : F == RK_Q4_1 ? 1280 : F == RK_Q5_K ? 5760 : F == RK_Q4_K ? 4736 : 6720;
@@ -77,6 +73,13 @@ static const void *input_row(const linear_part *lp, int t) {
   return ph->m->i8 + row * ph->i8_ld;
 }
 
+// fetch_rows starts reading rows [t, t+n) of the input, which may lie in the
+// cache of the thread that prepared them.
+static void fetch_rows(const linear_part *lp, int t, int n) {
+  const int bytes = lp->mat->fmt == RK_BF16 ? lp->ph->bf16_ld * 2 : lp->ph->i8_ld * (int)sizeof(act_i8);
+  for (int i = 0; i < n; i++) fetch_lines(input_row(lp, t + i), (bytes + 63) / 64);
+}
+
 static void linear_packed(const linear_part *lp) {
   const rk_mat *m = lp->mat;
   const int rows = lp->t1 - lp->t0, tiles = (rows + TILE - 1) / TILE;
@@ -88,6 +91,10 @@ static void linear_packed(const linear_part *lp) {
     const uint8_t *minima = tiles > 1 ? panel_minima(m->fmt, w, steps, lp->s) : NULL;
     for (int i = 0, t = lp->t0, n; i < tiles; i++, t += n) {
       n = (lp->t1 - t + tiles - i - 1) / (tiles - i); // 7 rows go 4+3, not 6+1
+      if (p == lp->p0) {
+        if (i == 0) fetch_rows(lp, t, n);
+        if (i + 1 < tiles) fetch_rows(lp, t + n, (lp->t1 - t - n + tiles - i - 2) / (tiles - i - 1));
+      }
       tile o = {.w = w, .steps = steps, .minima = minima, .acc = lp->s->acc};
       if (tiles == 1) o.fetch = w + AHEAD, o.lines = (int)(m->panel_bytes / 64 / steps);
       else o.fetch = w + m->panel_bytes + (int64_t)i * steps * share * 64, o.lines = i < fetchers ? share : 0;

@@ -88,8 +88,10 @@ static int64_t expert_slots(const rk_machine *m, const rk_op *op) {
 static int inputs_new(rk_machine *m) {
   input_sizes s = {0, 0, 0};
   int64_t rows = m->cfg.max_rows;
+  int feeds = 0;
   for (int i = 0; i < m->nops; i++) {
     const rk_op *op = &m->ops[i];
+    feeds |= op->feeds;
     switch (op->kind) {
       case RK_LINEAR: case RK_GATED_MLP: case RK_LOGITS:
         want(&s, rows, op->x.cols, op->linear.acts, op->linear.acts & RK_ACT_F32 && (op->linear.norm || op->kind == RK_LOGITS));
@@ -107,7 +109,9 @@ static int inputs_new(rk_machine *m) {
   m->f32 = rk_arena_alloc(m->arena, s.f32 * 4);
   m->bf16 = rk_arena_alloc(m->arena, s.bf16 * 2);
   m->i8 = rk_arena_alloc(m->arena, s.i8 / 64 * sizeof(act_i8));
-  return m->f32 && m->bf16 && m->i8;
+  m->next_bf16 = rk_arena_alloc(m->arena, feeds ? s.bf16 * 2 : 0);
+  m->next_i8 = rk_arena_alloc(m->arena, feeds ? s.i8 / 64 * sizeof(act_i8) : 0);
+  return m->f32 && m->bf16 && m->i8 && m->next_bf16 && m->next_i8;
 }
 
 // buf_new allocates rows for a buffer of at most cols columns.

@@ -34,6 +34,7 @@ enum {
 typedef struct {
   _Alignas(64) float unpacked[SLICE * RK_PANEL];
   float acc[MAX_TOKENS][RK_PANEL];
+  float fed[MAX_TOKENS][64];       // outputs on their way into the next op's input
   float scores[MAX_TILE][SEGMENT];
   float q[MAX_TILE][RK_MAX_KEY];
   float o[MAX_TILE][RK_MAX_KEY];   // a segment's sum of p*v
@@ -85,6 +86,8 @@ typedef struct {
   int nproducts;
   int segments;           // attention: 0, or into how many segments each block is split
   int head_parts;         // attention: into how many parts the query heads of a KV head are cut
+  int feed;               // the form of its output that the next op finds made; 0: it makes its own
+  int late;               // attention: its chunks store keys and values, see stored_late
 } phase;
 
 typedef struct {
@@ -121,7 +124,18 @@ struct rk_machine {
   int64_t k_bytes, v_bytes; // of K and of V of one page in one layer
   int64_t page_stride;    // from a page to the next
   int element;            // bytes of a K or V element
+  // The inputs of the next op, whose chunks the running op makes where it feeds.
+  act_i8 *next_i8;
+  uint16_t *next_bf16;
+  int fed;                // they are there
   double *profile;
 };
+
+// stored_late: the chunks of attention store the new keys and values of a
+// sequence themselves, each those of its KV head, before they read them. So its
+// rows must be one block; no other sequence reads a page that this step writes.
+static inline int stored_late(const phase *ph, int seq) {
+  return ph->late && ph->m->batch.seqs[seq].count <= A_BLOCK_ROWS;
+}
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef RK_PREPARE_H
 #define RK_PREPARE_H
 
+#include "phases.h"
 #include "tile.h"
 
 // quantise_64 makes one record of x [n], n <= 64; what is missing counts as 0.
@@ -77,6 +78,18 @@ static void to_bf16(uint16_t *dst, const float *x, int n, int padded) {
   for (; k < padded; k++) dst[k] = 0;
 }
 
+// put_forms makes piece at, of up to 64 elements, in the forms acts.
+static void put_forms(int acts, act_i8 *i8, uint16_t *bf16, int64_t at, const float *v, int have) {
+  if (acts & RK_ACT_I8) quantise_64(i8 + at, v, have);
+  if (acts & RK_ACT_BF16) to_bf16(bf16 + at * 64, v, have, 64);
+}
+
+// feed makes columns [k, k+n) of row i of the next op's input; k is a multiple of 64.
+static void feed(const phase *ph, int i, int k, const float *v, int n) {
+  const int64_t row = (int64_t)i * divide_up(ph->op->out.cols, 64);
+  for (int at = 0; at < n; at += 64) put_forms(ph->feed, ph->m->next_i8, ph->m->next_bf16, row + (k + at) / 64, v + at, min_int(n - at, 64));
+}
+
 // whole_row is where row i of the input is wanted in float32, NULL: nowhere.
 static float *whole_row(const phase *ph, int i) {
   const rk_linear *l = ph->norm;
@@ -105,8 +118,7 @@ static void op_prepare(void *arg, int chunk, int thread) {
       const float *v = x + k;
       int have = n - k < 64 ? n - k : 64;
       if (norm) scale_row(piece, v, have, have, mul, norm + k), v = piece;
-      if (ph->acts & RK_ACT_I8) quantise_64(m->i8 + (int64_t)i * ph->i8_ld + k / 64, v, have);
-      if (ph->acts & RK_ACT_BF16) to_bf16(m->bf16 + (int64_t)i * ph->bf16_ld + k, v, have, 64);
+      put_forms(ph->acts, m->i8, m->bf16, (int64_t)i * ph->i8_ld + k / 64, v, have);
     }
   }
 }

@@ -15,7 +15,15 @@ void by_rows(phase *ph, pool_fn fn) {
 
 void prepare(phase *ph, int heads, int cols) {
   int rows = ph->rows;
+  rk_machine *m = ph->m;
   ph->i8_ld = divide_up(cols, 64), ph->bf16_ld = divide_up(cols, 64) * 64;
+  if (m->fed) {
+    act_i8 *i8 = m->i8;
+    uint16_t *bf16 = m->bf16;
+    m->i8 = m->next_i8, m->bf16 = m->next_bf16, m->next_i8 = i8, m->next_bf16 = bf16;
+    m->fed = 0;
+    return;
+  }
   if (ph->acts == RK_ACT_F32 && !ph->norm && !ph->gather) return;
   ph->x.cols = cols, ph->head_rows = rows, ph->rows = heads * rows;
   by_rows(ph, ph->m->k->prepare);
@@ -23,11 +31,14 @@ void prepare(phase *ph, int heads, int cols) {
 }
 
 static int panels_a_chunk(const phase *ph, const product *p, const rk_mat *m) {
+  if (ph->feed) return FEED_PANELS;
   if (p->rows > FEW_ROWS) return 1;
   int64_t n = GRAIN_BYTES / m->panel_bytes;
   int most = m->panels / (4 * pool_used(ph->m->pool)); // four chunks a thread to balance with
   return n > most ? (most < 1 ? 1 : most) : n < 1 ? 1 : (int)n;
 }
+
+int feeds(const phase *ph, int chunks) { return chunks >= 2 * pool_used(ph->m->pool) ? ph->op->feeds : 0; }
 
 // cut decides on a product's chunks and returns how many there are.
 static int64_t cut(const phase *ph, product *p) {

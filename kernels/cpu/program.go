@@ -75,6 +75,8 @@ type Heads struct {
 	// from column Tail of head 0 on, TailStride a head.
 	Tails            Buffer
 	Tail, TailStride int
+
+	Stores bool // Attention: StoreKV of X comes first, as part of it
 }
 
 // Op is one op of a program. All slices are machine memory.
@@ -89,6 +91,9 @@ type Op struct {
 	Add    bool // linear ops, Experts
 	Heads  Heads
 	Act    Act // GatedMLP, ActMul, Experts
+	// Feeds, of GatedMLP and Attention, is the matrix of the op right behind, a
+	// LinearOp without Norm, if nothing else reads Out.
+	Feeds *Linear
 
 	Routing  *Routing // Route, Experts
 	Router   Router   // Route
@@ -125,8 +130,12 @@ func (o *Op) c() C.rk_op {
 			heads: C.int32_t(h.Heads), kv_heads: C.int32_t(h.KVHeads), dim: C.int32_t(h.Dim), vdim: C.int32_t(h.VDim),
 			window: C.int32_t(h.Window), q_norm: floats(h.QNorm), k_norm: floats(h.KNorm), norm_eps: C.float(h.NormEps),
 			scale: C.float(h.Scale), rope: floats(h.Rope), half: C.int32_t(h.Half), interleaved: flag(h.Interleaved),
-			sinks: floats(h.Sinks), tails: h.Tails.c(), tail: C.int32_t(h.Tail), tail_stride: C.int32_t(h.TailStride), kv: h.KV.c,
+			sinks: floats(h.Sinks), tails: h.Tails.c(), tail: C.int32_t(h.Tail), tail_stride: C.int32_t(h.TailStride),
+			stores: flag(h.Stores), kv: h.KV.c,
 		}
+	}
+	if o.Feeds != nil && (o.Feeds.acts == formI8 || o.Feeds.acts == formBF16) {
+		c.feeds = o.Feeds.acts
 	}
 	o.mixture(&c)
 	return c

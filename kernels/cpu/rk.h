@@ -125,6 +125,7 @@ typedef struct {
   // tails, from column tail of head 0 on, tail_stride a head. tails.p NULL: all x.
   rk_buf tails;
   int32_t tail, tail_stride;
+  int32_t stores;               // RK_ATTENTION: RK_STORE_KV of x comes first, with it
   rk_kv kv;
 } rk_attention;
 
@@ -159,6 +160,9 @@ typedef struct rk_op {
   rk_linear linear;   // RK_EMBED (mats[0]), RK_LINEAR, RK_GATED_MLP, RK_LOGITS
   rk_attention attn;  // RK_STORE_KV, RK_ATTENTION; with latents: store x = kv, tails; attention x = absorbed
   rk_act act;         // RK_ACT_MUL
+  // RK_GATED_MLP, RK_ATTENTION: the one form, RK_ACT_…, in which the next op, a
+  // linear one, wants out, which nothing else reads; 0: something else does.
+  int32_t feeds;
   rk_routing routing; // RK_ROUTE, RK_EXPERTS
   rk_router router;   // RK_ROUTE: x are logits
   rk_experts experts;

@@ -1,5 +1,6 @@
 // store_kv.h: each row's q and k are normalised per head and rotated in place,
-// then its k and v go to the row's page (rk_kv draws it). A chunk is grain rows.
+// then its k and v go to the row's page (rk_kv draws it). A chunk is grain rows;
+// rows of sequences that attention stores (stored_late) are left to it.
 #ifndef RK_STORE_KV_H
 #define RK_STORE_KV_H
 
@@ -63,19 +64,22 @@ static void store(const phase *ph, int r, int h, const float *k, const float *v)
   else store_bf16(kp, vp, pos % RK_PAGE, k, a->dim, v, a->vdim);
 }
 
+// store_group is all of it for KV head h of row r and the query heads that read it.
+static void store_group(const phase *ph, int r, int h) {
+  const rk_attention *a = &ph->op->attn;
+  const int group = a->heads / a->kv_heads, pos = ph->m->batch.pos[r];
+  float *q = ph->op->x.p + (int64_t)r * ph->op->x.ld, *k = q + (a->heads + h) * a->dim, *v = q + (a->heads + a->kv_heads + h) * a->dim;
+  for (int g = h * group; g < (h + 1) * group; g++) head_in_place(a, q + g * a->dim, a->q_norm, pos);
+  head_in_place(a, k, a->k_norm, pos);
+  store(ph, r, h, k, v);
+}
+
 static void op_store_kv(void *arg, int chunk, int thread) {
   const phase *ph = arg;
-  const rk_op *op = ph->op;
-  const rk_attention *a = &op->attn;
   (void)thread;
   for (int r = chunk * ph->grain; r < ph->rows && r < (chunk + 1) * ph->grain; r++) {
-    float *q = op->x.p + (int64_t)r * op->x.ld, *k = q + a->heads * a->dim, *v = k + a->kv_heads * a->dim;
-    int pos = ph->m->batch.pos[r];
-    for (int h = 0; h < a->heads; h++) head_in_place(a, q + h * a->dim, a->q_norm, pos);
-    for (int h = 0; h < a->kv_heads; h++) {
-      head_in_place(a, k + h * a->dim, a->k_norm, pos);
-      store(ph, r, h, k + h * a->dim, v + h * a->dim);
-    }
+    if (stored_late(ph, ph->m->batch.seq[r])) continue;
+    for (int h = 0; h < ph->op->attn.kv_heads; h++) store_group(ph, r, h);
   }
 }
 

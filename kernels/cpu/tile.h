@@ -16,6 +16,11 @@ enum { TILE = 6, PASS = 2 }; // most rows in a tile; vectors of a panel in a pas
 enum { TILE = 3, PASS = 4 };
 #endif
 
+// fetch_lines starts reading so many cache lines.
+AI void fetch_lines(const void *p, int lines) {
+  for (int i = 0; i < lines; i++) __builtin_prefetch((const char *)p + i * 64);
+}
+
 // w [n][ld] floats, a[t] [n] floats
 AI void tile_f32(const int R, const int T, const float *w, int64_t ld, int n, const float *const *a, vf acc[4][MAX_TILE]) {
   for (int k = 0; k < n; k++, w += ld) {

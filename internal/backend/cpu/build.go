@@ -3,7 +3,6 @@ package cpu
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/reasond/reasond/internal/backend"
 	kernels "github.com/reasond/reasond/kernels/cpu"
@@ -23,6 +22,7 @@ type recorded struct {
 	kernels.Op
 	out, x backend.Buffer
 	reads  []backend.Buffer // what it reads beside x
+	spec   backend.AttentionSpec
 	// between, in the place of an op, is done in Go between native calls.
 	between func() error
 }
@@ -39,7 +39,7 @@ func (b *Backend) Build(model func(backend.Program)) error {
 	if r.err != nil {
 		return r.err
 	}
-	ops := b.divide(fuseNorms(r.ops))
+	ops := b.divide(fuse(r.ops))
 	if err := b.machine.Ready(ops); err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (r *recorder) GatedMLP(out, x backend.Buffer, w backend.Linear) {
 func (r *recorder) StoreKV(qkv backend.Buffer, layer int, a backend.AttentionSpec) {
 	in := r.buffer(qkv)
 	h, fits := r.heads(in, layer, a)
-	r.add(recorded{Op: kernels.Op{Kind: kernels.StoreKV, Out: in, X: in, Heads: h}, out: qkv, x: qkv}, fits)
+	r.add(recorded{Op: kernels.Op{Kind: kernels.StoreKV, Out: in, X: in, Heads: h}, out: qkv, x: qkv, spec: a}, fits)
 }
 
 // Attention implements backend.Program.
@@ -145,7 +145,7 @@ func (r *recorder) Attention(out, qkv backend.Buffer, layer int, a backend.Atten
 	o, in := r.buffer(out), r.buffer(qkv)
 	h, fits := r.heads(in, layer, a)
 	op := kernels.Op{Kind: kernels.Attention, Out: o, X: in, Heads: h}
-	r.add(recorded{Op: op, out: out, x: qkv}, fits && o.Cols == a.Heads*a.HeadDim)
+	r.add(recorded{Op: op, out: out, x: qkv, spec: a}, fits && o.Cols == a.Heads*a.HeadDim)
 }
 
 func (r *recorder) heads(in kernels.Buffer, layer int, a backend.AttentionSpec) (kernels.Heads, bool) {
@@ -194,45 +194,4 @@ func (r *recorder) AllReduce(x backend.Buffer) {
 		buf := r.buffer(x)
 		r.between(x, func() error { return b.allReduce(buf) })
 	}
-}
-
-// fuseNorms moves an RMSNorm into the linear op right behind it, which
-// normalises as it prepares its input. If anything else reads the norm's
-// result, the linear op leaves it there too.
-func fuseNorms(ops []recorded) []recorded {
-	var out []recorded
-	for i := 0; i < len(ops); i++ {
-		op := ops[i]
-		if op.Kind != kernels.RMSNorm || i+1 == len(ops) || !takesNorm(ops[i+1], op) {
-			out = append(out, op)
-			continue
-		}
-		next := ops[i+1]
-		next.Norm, next.Eps, next.X, next.x = op.Norm, op.Eps, op.X, op.x
-		if readLater(ops[i+2:], op.out) {
-			kept := op.Out
-			next.Kept = &kept
-		}
-		out = append(out, next)
-		i++
-	}
-	return out
-}
-
-func takesNorm(op, norm recorded) bool {
-	return (op.Kind == kernels.LinearOp || op.Kind == kernels.GatedMLP) && op.x == norm.out && op.out != norm.out && op.out != norm.x
-}
-
-// readLater: does an op read the buffer before one overwrites it? At the end
-// of the program nothing remains to be read.
-func readLater(ops []recorded, buf backend.Buffer) bool {
-	for _, op := range ops {
-		if op.x == buf || op.Add && op.out == buf || slices.Contains(op.reads, buf) {
-			return true
-		}
-		if op.out == buf {
-			return false
-		}
-	}
-	return false
 }
