@@ -3,6 +3,7 @@ package anthropic
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/reasond/reasond/api/openai"
 )
@@ -65,42 +66,57 @@ func (r *reader) turn(path, role string, v openai.Value) error {
 		r.turns = append(r.turns, openai.Turn{Role: role, Content: text})
 		return err
 	}
+	t := turn{Turn: openai.Turn{Role: role}}
+	if err := blocks(v, path, func(at string, b block) error { return r.add(&t, at, b) }); err != nil {
+		return err
+	}
+	if t.said {
+		t.Content = t.text.String()
+	}
+	t.Reasoning = t.thought.String()
+	if t.said || t.ToolCalls != nil || t.Reasoning != "" {
+		r.turns = append(r.turns, t.Turn)
+	}
+	return nil
+}
+
+// turn is a message whose texts are put together.
+type turn struct {
+	openai.Turn
+	text, thought strings.Builder
+	said          bool // there are texts
+}
+
+// blocks calls fn for each block of a list.
+func blocks(v openai.Value, path string, fn func(at string, b block) error) error {
 	if err := v.Expect(path, "array"); err != nil {
 		return err
 	}
-	t := openai.Turn{Role: role}
-	err := v.Items(func(i int, v openai.Value) error {
+	return v.Items(func(i int, v openai.Value) error {
+		if i == openai.MaxParts {
+			return openai.Invalid(path, "more than %d blocks", openai.MaxParts)
+		}
 		at := fmt.Sprintf("%s[%d]", path, i)
 		b, err := readBlock(v, at)
 		if err != nil {
 			return err
 		}
-		return r.add(&t, at, b)
+		return fn(at, b)
 	})
-	if err != nil {
-		return err
-	}
-	if t.Content != nil || t.ToolCalls != nil || t.Reasoning != "" {
-		r.turns = append(r.turns, t)
-	}
-	return nil
 }
 
-func (r *reader) add(t *openai.Turn, path string, b block) error {
+func (r *reader) add(t *turn, path string, b block) error {
 	assistant := t.Role == "assistant"
 	switch b.Type {
 	case "text":
-		text := b.Text
-		if before, ok := t.Content.(string); ok {
-			text = before + text
-		}
-		t.Content = text
+		t.said = true
+		t.text.WriteString(b.Text)
 		return nil
 	case "thinking", "redacted_thinking":
 		if !assistant {
 			return openai.Invalid(path+".type", "only an assistant's message has thinking")
 		}
-		t.Reasoning += b.Thinking
+		t.thought.WriteString(b.Thinking)
 		return nil
 	case "tool_use":
 		if !assistant {
@@ -109,19 +125,22 @@ func (r *reader) add(t *openai.Turn, path string, b block) error {
 		if b.Name == "" {
 			return openai.Missing(path+".name", "a tool_use needs a name")
 		}
+		if b.Input == nil {
+			b.Input = json.RawMessage("{}")
+		}
 		t.ToolCalls = append(t.ToolCalls, openai.NewTurnCall(b.ID, b.Name, b.Input))
 		return nil
 	case "tool_result":
 		if assistant {
 			return openai.Invalid(path+".type", "only a user's message has tool_result")
 		}
-		return r.result(t, path, b)
+		return r.result(path, b)
 	}
 	return openai.Unsupported(path+".type", "%.64q is not supported by this server", b.Type)
 }
 
 // result is a message of its own, before what the user says beside it.
-func (r *reader) result(t *openai.Turn, path string, b block) error {
+func (r *reader) result(path string, b block) error {
 	text := ""
 	if b.Content != nil && !b.Content.Null() {
 		var err error

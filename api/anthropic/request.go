@@ -6,6 +6,7 @@ package anthropic
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/reasond/reasond/api/openai"
 )
@@ -97,21 +98,15 @@ func plain(v openai.Value, path string) (string, error) {
 	if v.Kind() == "string" {
 		return v.String(path)
 	}
-	if err := v.Expect(path, "array"); err != nil {
-		return "", err
-	}
-	text := ""
-	err := v.Items(func(i int, v openai.Value) error {
-		b, err := readBlock(v, fmt.Sprintf("%s[%d]", path, i))
-		if err == nil && b.Type != "text" {
-			err = openai.Unsupported(fmt.Sprintf("%s[%d].type", path, i), "only text is supported here by this server")
+	var text strings.Builder
+	err := blocks(v, path, func(at string, b block) error {
+		if b.Type != "text" {
+			return openai.Unsupported(at+".type", "only text is supported here by this server")
 		}
-		if text += b.Text; err != nil {
-			return err
-		}
+		text.WriteString(b.Text)
 		return nil
 	})
-	return text, err
+	return text.String(), err
 }
 
 func (r *reader) tools(v openai.Value) error {

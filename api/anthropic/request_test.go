@@ -2,6 +2,8 @@ package anthropic
 
 import (
 	"errors"
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -24,5 +26,48 @@ func TestErrorsAreShort(t *testing.T) {
 		if !errors.As(err, &e) || e.Param == "" || len(e.Param)+len(e.Message) > 400 {
 			t.Errorf("%.100s: %.500v", body, err)
 		}
+	}
+}
+
+// Reading takes memory in proportion to the body, however many blocks its text is
+// cut into, and blocks are counted.
+func TestTextInManyBlocksIsReadInProportion(t *testing.T) {
+	const blocks = 8000
+	many := func(kind, member string, n int) string {
+		one := fmt.Sprintf(`{"type":%q,%q:%q}`, kind, member, strings.Repeat("x", 100))
+		return "[" + strings.Repeat(one+",", n-1) + one + "]"
+	}
+	for name, write := range map[string]func(n int) string{
+		"text":     func(n int) string { return `[{"role":"user","content":` + many("text", "text", n) + `}]` },
+		"thinking": func(n int) string { return `[{"role":"assistant","content":` + many("thinking", "thinking", n) + `}]` },
+		"result": func(n int) string {
+			return `[{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":` + many("text", "text", n) + `}]}]`
+		},
+		"system": func(n int) string { return `[{"role":"user","content":"?"}],"system":` + many("text", "text", n) },
+	} {
+		body := []byte(`{"max_tokens":1,"messages":` + write(blocks) + `}`)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		wire, err := DecodeMessages(body)
+		runtime.ReadMemStats(&after)
+		if err != nil || strings.Count(string(wire.Messages), "x") != 100*blocks {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if used := after.TotalAlloc - before.TotalAlloc; used > 40*uint64(len(body)) {
+			t.Errorf("%s: %d kB for %d kB", name, used>>10, len(body)>>10)
+		}
+		_, err = DecodeMessages([]byte(`{"max_tokens":1,"messages":` + write(openai.MaxParts+1) + `}`))
+		var e *openai.Error
+		if !errors.As(err, &e) || e.Code != openai.CodeInvalidValue {
+			t.Errorf("%s: %d blocks: %v", name, openai.MaxParts+1, err)
+		}
+	}
+}
+
+// A call without an input has none.
+func TestACallMayHaveNoInput(t *testing.T) {
+	wire, err := DecodeMessages([]byte(`{"max_tokens":1,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f"}]}]}`))
+	if err != nil || !strings.Contains(string(wire.Messages), `"arguments":{}`) {
+		t.Errorf("%s, %v", wire.Messages, err)
 	}
 }

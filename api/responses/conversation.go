@@ -56,12 +56,19 @@ func (r *Request) Chat(history []Item) (*openai.ChatRequest, error) {
 // others' items is one message: its thoughts, its words, its calls.
 func conversation(lists ...[]Item) []openai.Turn {
 	var turns []openai.Turn
-	var own *openai.Turn // the assistant's that is being put together
-	said := false        // it has content
-	assistant := func(another bool) *openai.Turn {
-		if own == nil || another {
-			turns = append(turns, openai.Turn{Role: "assistant"})
-			own, said = &turns[len(turns)-1], false
+	var own *assistantTurn // that is being put together
+	over := func() {
+		if own != nil {
+			turns = append(turns, own.whole())
+		}
+		own = nil
+	}
+	assistant := func(another bool) *assistantTurn {
+		if another {
+			over()
+		}
+		if own == nil {
+			own = &assistantTurn{}
 		}
 		return own
 	}
@@ -71,28 +78,41 @@ func conversation(lists ...[]Item) []openai.Turn {
 			switch {
 			case it.Type == TypeReasoning:
 				if text := it.text(); text != "" {
-					t := assistant(own != nil && said && own.ToolCalls == nil)
-					t.Reasoning += text
+					assistant(own != nil && own.said && own.calls == nil).thought.WriteString(text)
 				}
 			case it.Type == TypeCall:
 				t := assistant(false)
-				t.ToolCalls = append(t.ToolCalls, openai.NewTurnCall(it.CallID, it.Name, it.Arguments))
+				t.calls = append(t.calls, openai.NewTurnCall(it.CallID, it.Name, it.Arguments))
 			case it.Type == TypeMessage && it.Role == "assistant":
-				t := assistant(own != nil && said && own.ToolCalls == nil)
-				if before, ok := t.Content.(string); ok {
-					t.Content = before + it.text()
-				} else {
-					t.Content = it.text()
-				}
-				said = true
+				t := assistant(own != nil && own.said && own.calls == nil)
+				t.text.WriteString(it.text())
+				t.said = true
 			case it.Type == TypeOutput:
-				own, turns = nil, append(turns, openai.Turn{Role: "tool", Content: it.Output, ToolCallID: it.CallID})
+				over()
+				turns = append(turns, openai.Turn{Role: "tool", Content: it.Output, ToolCallID: it.CallID})
 			default:
-				own, turns = nil, append(turns, openai.Turn{Role: it.Role, Content: it.parts()})
+				over()
+				turns = append(turns, openai.Turn{Role: it.Role, Content: it.parts()})
 			}
 		}
 	}
+	over()
 	return turns
+}
+
+// assistantTurn is a message of an assistant's items.
+type assistantTurn struct {
+	text, thought strings.Builder
+	said          bool // there is text, or an empty one
+	calls         []openai.TurnCall
+}
+
+func (t *assistantTurn) whole() openai.Turn {
+	whole := openai.Turn{Role: "assistant", Reasoning: t.thought.String(), ToolCalls: t.calls}
+	if t.said {
+		whole.Content = t.text.String()
+	}
+	return whole
 }
 
 // text is all of an item's text.

@@ -244,9 +244,6 @@ func readPart(path string, v openai.Value) (Part, error) {
 // joined is a text, or text parts in one.
 func joined(path string, v openai.Value) (string, error) {
 	parts, err := readParts(path, "input_text", v)
-	s := ""
-	for _, p := range parts {
-		s += p.Text
-	}
-	return s, err
+	it := Item{Parts: parts}
+	return it.text(), err
 }

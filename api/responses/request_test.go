@@ -3,6 +3,7 @@ package responses
 import (
 	"encoding/json"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -225,4 +226,34 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%q: its items %s: %v", body, text, err)
 		}
 	})
+}
+
+// Reading takes memory in proportion to the body, however many parts and items
+// its texts are cut into.
+func TestTextInManyPiecesIsReadInProportion(t *testing.T) {
+	const pieces = 8000
+	x := strings.Repeat("x", 100)
+	list := func(one string) string { return strings.Repeat(one+",", pieces-1) + one }
+	call := `{"type":"function_call","call_id":"a","name":"f","arguments":"{}"},`
+	for name, input := range map[string]string{
+		"output":  `[` + call + `{"type":"function_call_output","call_id":"a","output":[` + list(`{"type":"input_text","text":"`+x+`"}`) + `]}]`,
+		"answers": `[` + call + list(`{"role":"assistant","content":"`+x+`"}`) + `]`,
+		"thought": `[` + list(`{"type":"reasoning","content":[{"type":"reasoning_text","text":"`+x+`"}]}`) + `]`,
+	} {
+		body := []byte(`{"input":` + input + `}`)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r, err := Decode(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wire, err := r.Chat(nil)
+		runtime.ReadMemStats(&after)
+		if err != nil || strings.Count(string(wire.Messages), "x") != 100*pieces {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if used := after.TotalAlloc - before.TotalAlloc; used > 60*uint64(len(body)) {
+			t.Errorf("%s: %d kB for %d kB", name, used>>10, len(body)>>10)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package toolcall
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -190,6 +191,30 @@ func TestWorkIsLinear(t *testing.T) {
 					t.Errorf("%s: %q, %d bytes a time: 32 kB take %v, 256 kB %v", name, unit, step, small, large)
 				}
 			}
+		}
+	}
+}
+
+// Putting a call together takes memory in proportion to it, however many pieces
+// its arguments come in.
+func TestCallsArePutTogetherInProportion(t *testing.T) {
+	for parser, text := range map[string]string{
+		"qwen3-coder": "<tool_call>\n<function=f>\n" + strings.Repeat("<parameter=a>\n1\n</parameter>\n", 5000) + "</function>\n</tool_call>",
+		"minimax-m3":  `]<]minimax[>[<tool_call>]<]minimax[>[<invoke name="f">` + strings.Repeat("]<]minimax[>[<a>1]<]minimax[>[</a>", 5000) + "]<]minimax[>[</invoke>",
+	} {
+		d, err := Lookup(parser)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, calls := Parse(d, nil, text)
+		runtime.ReadMemStats(&after)
+		if len(calls) != 1 || strings.Count(calls[0].Arguments, "1") != 5000 {
+			t.Fatalf("%s: %.200q", parser, calls)
+		}
+		if used := after.TotalAlloc - before.TotalAlloc; used > 60*uint64(len(text)) {
+			t.Errorf("%s: %d kB for %d kB", parser, used>>10, len(text)>>10)
 		}
 	}
 }

@@ -106,7 +106,7 @@ type Call struct{ Name, Arguments string }
 // Parse reads a whole answer: the content left and the calls, in order.
 func Parse(d *Descriptor, tools Tools, text string) (content string, calls []Call) {
 	p := d.New(tools)
-	var b strings.Builder
+	var b, args strings.Builder
 	for _, piece := range p.Close(p.Feed(nil, text)) {
 		switch piece.Kind {
 		case Content:
@@ -114,7 +114,10 @@ func Parse(d *Descriptor, tools Tools, text string) (content string, calls []Cal
 		case Begin:
 			calls = append(calls, Call{Name: piece.Text})
 		case Arguments:
-			calls[len(calls)-1].Arguments += piece.Text
+			args.WriteString(piece.Text)
+		case End:
+			calls[len(calls)-1].Arguments = args.String()
+			args.Reset()
 		}
 	}
 	return b.String(), calls
