@@ -66,22 +66,21 @@ func (g *Generation) Events(events []llm.Event, now time.Time) {
 	for i := range events {
 		e := &events[i]
 		times := g.run.Timeline(e.Choice)
-		g.begins(times, now)
+		if !g.began {
+			g.begins(&times, now)
+		}
 		c := &g.choices[e.Choice]
-		c.firsts(g, times)
+		c.firsts(g, &times)
 		if e.Kind == llm.EventFinish {
-			g.finished(c, e, times, now)
+			g.finished(c, e, &times, now)
 			continue
 		}
-		g.delivered(c, times, g.run.Usage(e.Choice).Completion, now)
+		g.delivered(c, &times, g.run.Usage(e.Choice).Completion, now)
 	}
 }
 
 // begins observes the request's first text.
-func (g *Generation) begins(times llm.Timeline, now time.Time) {
-	if g.began {
-		return
-	}
+func (g *Generation) begins(times *llm.Timeline, now time.Time) {
 	g.began = true
 	for _, t := range []time.Time{times.Thought, times.Answer} {
 		if !t.IsZero() && t.Before(now) {
@@ -92,7 +91,7 @@ func (g *Generation) begins(times llm.Timeline, now time.Time) {
 }
 
 // firsts observes the beginnings of a choice's phases, each once.
-func (c *choice) firsts(g *Generation, times llm.Timeline) {
+func (c *choice) firsts(g *Generation, times *llm.Timeline) {
 	if !c.thought && !times.Thought.IsZero() {
 		c.thought = true
 		g.since(g.m.firstThought, times.Thought)
@@ -105,7 +104,7 @@ func (c *choice) firsts(g *Generation, times llm.Timeline) {
 
 // delivered observes the time that each of the tokens took that have come since
 // the delivery before. Tokens that show nothing count when something is shown.
-func (g *Generation) delivered(c *choice, times llm.Timeline, tokens int, now time.Time) {
+func (g *Generation) delivered(c *choice, times *llm.Timeline, tokens int, now time.Time) {
 	if n := tokens - c.tokens; n > 0 && !c.last.IsZero() {
 		gap := g.gap(times.Answer.IsZero() && !times.Thought.IsZero())
 		each := now.Sub(c.last).Seconds() / float64(n)
@@ -129,7 +128,7 @@ func (g *Generation) gap(thought bool) prometheus.Observer {
 }
 
 // finished observes a choice's end.
-func (g *Generation) finished(c *choice, e *llm.Event, times llm.Timeline, now time.Time) {
+func (g *Generation) finished(c *choice, e *llm.Event, times *llm.Timeline, now time.Time) {
 	c.ended = true
 	g.m.finished.WithLabelValues(g.model, string(e.Finish.Reason)).Inc()
 	if e.ThoughtStop != "" {
@@ -160,7 +159,7 @@ func (g *Generation) End(u llm.Usage) {
 	for i := range g.choices {
 		c := &g.choices[i]
 		times := g.run.Timeline(i)
-		if c.firsts(g, times); !c.ended {
+		if c.firsts(g, &times); !c.ended {
 			g.span(g.m.thinking, times.Thought, times.ThoughtEnd)
 		}
 	}

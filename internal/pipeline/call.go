@@ -12,14 +12,13 @@ import (
 // delta.tool_calls: a call is begun once its name is whole, its arguments
 // follow in pieces as they come, or whole where json has to make JSON of them.
 type calls struct {
-	json  func(raw string) string // reasoning.Descriptor.Arguments
-	raw   []byte                  // arguments for it
-	open  bool                    // a call is begun whose arguments it has yet to make
-	count int
-	name  []byte // of the call whose name is coming; nil: none is
-	end   int    // where the last piece of the name ended
-
-	dropped bool // the call at hand is one too many
+	name    []byte // of the call whose name is coming; nil: none is
+	open    bool   // a call is begun whose arguments json has yet to make
+	dropped bool   // the call at hand is one too many
+	count   int
+	end     int                     // where the last piece of the name ended
+	raw     []byte                  // arguments for json
+	json    func(raw string) string // reasoning.Descriptor.Arguments
 }
 
 // callPiece is such an element.
@@ -75,6 +74,9 @@ func (c *choice) begin(name string) {
 
 // endCall begins the call whose name is whole and ends the one that is begun.
 func (c *choice) endCall() {
+	if c.calls.name == nil && !c.calls.open && len(c.calls.raw) == 0 {
+		return
+	}
 	c.beginCall()
 	if c.calls.open && c.calls.json != nil {
 		c.piece(callPiece{Index: c.calls.count - 1, Function: functionPart{Arguments: c.calls.json(string(c.calls.raw))}})

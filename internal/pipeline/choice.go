@@ -11,48 +11,60 @@ import (
 
 // choice follows one choice from tokens to events. Text is addressed by its
 // byte offset in the choice's raw text, which is all that the decoder made.
+//
+// What each token touches stands first: of thousands of choices none is in the
+// processor's caches when its next token comes, and each line of memory costs.
 type choice struct {
-	index  int
-	req    *Request
-	vocab  *tokenizer.Vocab // nil, as dec, where the engine gives text only
-	dec    *tokenizer.Decoder
-	parser reasoning.Parser
-	tools  *toolReader        // nil: content has no calls
-	stops  *tokenizer.Matcher // nil: no stop strings
-
-	raw      []byte // raw text from rawStart on: not yet covered by a segment
-	rawStart int
-	end      int       // where the last token ends
-	tokens   []int     // end offsets of tokens that no segment has covered yet
-	said     shown     // log-probabilities of the content, if asked for
-	thoughts shown     // and of the reasoning
-	ids      []int32   // tokens that no event carries yet, if asked for
-	control  []textRun // control tokens that no segment has covered yet
-	segments []reasoning.Segment
-	parts    []textPart // of the segment at hand
-
-	thought   []byte // reasoning kept for one event (StreamReasoning false)
-	pending   []llm.Event
-	completed int // tokens
-	reasoned  int // of these, tokens of reasoning text
-	calls     calls
-	match     *string
 	finished  bool
 	thinking  bool // the thought has begun
-	guide     *guide.Guide
 	spent     bool // the prompt has closed the thought
 	prefaced  bool // the event of the prompt is out
 	answers   bool // the answer has begun
-	timed     int  // of reasoned, those that times knows
-	times     llm.Timeline
 	lead      bool // white space before the answer is not its grammar's, nor content
+	bares     bool // the content is all that the model wrote
+	ids       bool // events carry the tokens' ids
+	drops     bool // control tokens are not content
+	index     int
+	match     *string
+	vocab     *tokenizer.Vocab // nil, as dec, where the engine gives text only
+	dec       *tokenizer.Decoder
+	parser    reasoning.Parser
+	tools     *toolReader        // nil: content has no calls
+	stops     *tokenizer.Matcher // nil: no stop strings
+	end       int                // where the last token ends
+	raw       []byte             // raw text from rawStart on: not yet covered by a segment
+	rawStart  int
+	tokens    []int       // end offsets of tokens that no segment has covered yet
+	completed int         // tokens
+	reasoned  int         // of these, tokens of reasoning text
+	timed     int         // of reasoned, those that times knows
+	control   []textRun   // control tokens that no segment has covered yet
+	calls     calls       // in progress
+	pending   []llm.Event // what comes of the delta at hand, behind those of others
+	first     int         // in pending
+	segments  []reasoning.Segment
+	parts     []textPart // of the segment at hand
+	said      *shown     // log-probabilities of the content; nil: nobody asked
+	thoughts  *shown     // and of the reasoning
+	times     llm.Timeline
+
+	req       *Request
+	thought   []byte  // reasoning kept for one event (StreamReasoning false)
+	unsentIDs []int32 // tokens that no event carries yet, if asked for
+	guide     *guide.Guide
 }
 
 // textRun is a range of raw text.
 type textRun struct{ start, end int }
 
 func (m *Model) newChoice(i int, req *Request, start reasoning.Start) *choice {
-	c := &choice{index: i, req: req, lead: req.Grammar != nil, parser: &plain{}, tools: m.toolReader(req), thinking: start.Open == reasoning.OpenYes}
+	c := &choice{
+		index: i, req: req, lead: req.Grammar != nil, parser: &plain{}, tools: m.toolReader(req), thinking: start.Open == reasoning.OpenYes,
+		bares: req.RawContent || !req.SeparateReasoning, ids: req.TokenIDs, drops: !req.KeepSpecial,
+	}
+	if req.Sampling.Logprobs || req.ReasoningLogprobs {
+		c.said, c.thoughts = new(shown), new(shown)
+	}
 	if m.Parser != nil && !req.NoParser {
 		c.parser, c.calls.json = m.Parser.New(start), m.Parser.Arguments
 	}
@@ -81,8 +93,8 @@ func (c *choice) accept(d *llm.Delta) (match string, stopped bool) {
 	}
 	for i, id := range d.IDs {
 		c.completed++
-		if c.req.TokenIDs {
-			c.ids = append(c.ids, id)
+		if c.ids {
+			c.unsentIDs = append(c.unsentIDs, id)
 		}
 		if d.Finish != nil && i == len(d.IDs)-1 && id == d.Finish.StopID {
 			break // the token that ended the choice yields no text
@@ -110,15 +122,15 @@ func (c *choice) upstream(d *llm.Delta) {
 	case llm.ChannelReasoning:
 		c.reasoned += max(d.Tokens, 1)
 		if c.probesThought() {
-			c.placed(&c.thoughts, d)
+			c.placed(c.thoughts, d)
 		}
-		if c.raws() {
-			c.placed(&c.said, d)
+		if c.bares {
+			c.placed(c.said, d)
 		}
 		c.reasoning(d.Text)
 	case llm.ChannelContent:
 		c.answers = true
-		c.placed(&c.said, d)
+		c.placed(c.said, d)
 		c.content(d.Text)
 	case llm.ChannelTool:
 		c.answers = true
@@ -154,12 +166,12 @@ func (c *choice) segment(s reasoning.Segment) {
 		return
 	}
 	if s.Start == s.End { // the parser's own words (Descriptor.Prefix), not the model's
-		if !c.raws() {
+		if !c.bares {
 			c.content(s.Text)
 		}
 		return
 	}
-	if c.raws() {
+	if c.bares {
 		c.bare(c.part(s.Start))
 	}
 	c.skip(s.End)
@@ -180,11 +192,11 @@ func (c *choice) segment(s reasoning.Segment) {
 	}
 	tool := s.Kind == reasoning.ToolName || s.Kind == reasoning.ToolArguments
 	c.parts = append(c.parts[:0], textPart{s.Start, s.Text})
-	if !c.req.KeepSpecial && (!tool || c.calls.json == nil) { // arguments may be written in control tokens
+	if c.drops && (!tool || c.calls.json == nil) { // arguments may be written in control tokens
 		c.dropControl(s, s.Text)
 	}
 	switch {
-	case tool && c.raws():
+	case tool && c.bares:
 		for _, p := range c.parts {
 			c.bare(p)
 		}
@@ -194,7 +206,7 @@ func (c *choice) segment(s reasoning.Segment) {
 		c.endCall()
 		for _, p := range c.parts {
 			c.thoughts.show(p.at, p.text)
-			if c.raws() {
+			if c.bares {
 				c.said.show(p.at, p.text)
 			}
 			c.reasoning(p.text)
@@ -207,7 +219,7 @@ func (c *choice) segment(s reasoning.Segment) {
 // showContent shows the content of a segment.
 func (c *choice) showContent(s reasoning.Segment, text string) {
 	c.parts = append(c.parts[:0], textPart{s.Start, text})
-	if !c.req.KeepSpecial {
+	if c.drops {
 		c.dropControl(s, text)
 	}
 	for _, p := range c.parts {
@@ -223,9 +235,6 @@ func (c *choice) bare(p textPart) {
 	c.uncut(p.text)
 }
 
-// raws says that the content is all that the model wrote.
-func (c *choice) raws() bool { return c.req.RawContent || !c.req.SeparateReasoning }
-
 func (c *choice) reasoning(text string) {
 	switch {
 	case !c.req.SeparateReasoning || c.req.DropReasoning:
@@ -236,7 +245,7 @@ func (c *choice) reasoning(text string) {
 		c.thoughts.feed(len(text))
 		c.thought = append(c.thought, text...)
 	}
-	if c.raws() {
+	if c.bares {
 		c.uncut(text)
 	}
 }
@@ -364,7 +373,7 @@ func (c *choice) emit(kind llm.EventKind, text string) {
 	if text == "" {
 		return
 	}
-	if n := len(c.pending); n > 0 && c.pending[n-1].Kind == kind {
+	if n := len(c.pending); n > c.first && c.pending[n-1].Kind == kind {
 		c.pending[n-1].Text += text
 	} else {
 		c.pending = append(c.pending, llm.Event{Choice: c.index, Kind: kind, Text: text})
@@ -428,7 +437,7 @@ func (c *choice) flush() {
 	if c.match != nil {
 		return
 	}
-	if c.raws() {
+	if c.bares {
 		c.bare(c.part(c.rawStart + len(c.raw)))
 	}
 	if c.stops != nil && c.match == nil {
@@ -436,16 +445,22 @@ func (c *choice) flush() {
 	}
 }
 
-// drain hands the events out. The last of them has the tokens so far.
-func (c *choice) drain(dst []llm.Event) []llm.Event {
-	if n := len(c.pending); n > 0 {
-		last := &c.pending[n-1]
+// take makes what comes next stand behind the events of others.
+func (c *choice) take(others []llm.Event) { c.pending, c.first = others, len(others) }
+
+// drain hands the events out, behind those of others. The last of them has the
+// tokens so far.
+func (c *choice) drain() []llm.Event {
+	events := c.pending
+	c.pending = nil
+	if n := len(events); n > c.first {
+		last := &events[n-1]
 		c.attach(last)
-		last.IDs, c.ids = c.ids, nil
+		if c.ids {
+			last.IDs, c.unsentIDs = c.unsentIDs, nil
+		}
 	}
-	dst = append(dst, c.pending...)
-	c.pending = c.pending[:0]
-	return dst
+	return events
 }
 
 // plain is the parser of a model that does not reason: all text is content.

@@ -50,12 +50,18 @@ func (e *shownLogprob) grow(part string) {
 
 // add takes the tokens' next one.
 func (s *shown) add(start, end int, p llm.TextLogprob) {
+	if s == nil {
+		return
+	}
 	s.tokens = append(s.tokens, rawLogprob{start: start, end: end, TextLogprob: p})
 }
 
 // show lists the tokens of raw text that the output goes on with. The output is
 // then told of that text by feed.
 func (s *shown) show(from int, text string) {
+	if s == nil {
+		return
+	}
 	s.pass(from)
 	to, n := from+len(text), 0
 	for i := range s.tokens {
@@ -80,6 +86,9 @@ func (s *shown) show(from int, text string) {
 
 // pass says that raw text up to an offset is shown or never will be.
 func (s *shown) pass(to int) {
+	if s == nil {
+		return
+	}
 	n := 0
 	for n < len(s.tokens) && s.tokens[n].end <= to && s.tokens[n].start < to {
 		if s.tokens[n].begun {
@@ -92,6 +101,9 @@ func (s *shown) pass(to int) {
 
 // place lists tokens of text whose place in the raw text nobody knows.
 func (s *shown) place(tokens []llm.TextLogprob, text string) {
+	if s == nil {
+		return
+	}
 	at := 0
 	for _, t := range tokens {
 		n := min(len(t.Bytes), len(text)-at)
@@ -104,11 +116,23 @@ func (s *shown) place(tokens []llm.TextLogprob, text string) {
 
 // feed says that the output goes on with so many bytes, sent that events carry
 // so many more of them.
-func (s *shown) feed(n int) { s.fed += n }
-func (s *shown) sent(n int) { s.out += n }
+func (s *shown) feed(n int) {
+	if s != nil {
+		s.fed += n
+	}
+}
+
+func (s *shown) sent(n int) {
+	if s != nil {
+		s.out += n
+	}
+}
 
 // take returns the tokens whose text events carry and which are over.
 func (s *shown) take() []llm.TextLogprob {
+	if s == nil {
+		return nil
+	}
 	var taken []llm.TextLogprob
 	n := 0
 	for n < len(s.list) && !s.list[n].open && s.list[n].at+len(s.list[n].text) <= s.out {
@@ -124,6 +148,9 @@ func (s *shown) take() []llm.TextLogprob {
 // close ends the output where its events end. It returns what take would have,
 // had it been known that nothing follows.
 func (s *shown) close() []llm.TextLogprob {
+	if s == nil {
+		return nil
+	}
 	n := 0
 	for i := range s.list {
 		e := &s.list[i]
@@ -196,6 +223,9 @@ func (c *choice) placed(s *shown, d *llm.Delta) {
 
 // attach gives an event the log-probabilities that are ready.
 func (c *choice) attach(e *llm.Event) {
+	if c.said == nil {
+		return
+	}
 	e.Logprobs = append(e.Logprobs, c.said.take()...)
 	e.ThoughtLogprobs = append(e.ThoughtLogprobs, c.thoughts.take()...)
 }

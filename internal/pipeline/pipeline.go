@@ -125,6 +125,7 @@ func (r *Run) Close() {
 // apply turns one delta into events.
 func (r *Run) apply(d *llm.Delta) {
 	c := r.choices[d.Choice]
+	c.take(r.events)
 	if d.Prompt != nil {
 		r.preface.scores = d.Prompt
 	}
@@ -142,7 +143,7 @@ func (r *Run) apply(d *llm.Delta) {
 		c.clock(r.now)
 		r.left--
 	}
-	r.events = c.drain(r.events)
+	r.events = c.drain()
 }
 
 // settle makes the counts those of an engine that counts by itself: its usage

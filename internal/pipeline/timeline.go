@@ -23,7 +23,7 @@ func (c *choice) clock(now time.Time) {
 
 // shows says that there is content or a call to show.
 func (c *choice) shows() bool {
-	for i := range c.pending {
+	for i := c.first; i < len(c.pending); i++ {
 		if k := c.pending[i].Kind; k == llm.EventContent || k == llm.EventToolCall {
 			return true
 		}

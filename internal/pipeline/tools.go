@@ -117,7 +117,7 @@ func (c *choice) toolCall(p toolcall.Piece) {
 
 // contentSegment shows content that a segment, or a part of one, holds.
 func (c *choice) contentSegment(s reasoning.Segment, text string) {
-	if c.lead && c.guide != nil && c.guide.Spaced() && !c.raws() {
+	if c.lead && c.guide != nil && c.guide.Spaced() && !c.bares {
 		rest := strings.TrimLeft(text, guide.Space)
 		if rest == "" {
 			return

@@ -13,16 +13,16 @@ import (
 
 // chat is one accepted request on its way to an answer of either form.
 type chat struct {
+	feed     feed
 	x        *exchange
-	n        int // choices
-	each     int // of these, to one prompt
 	shape    shape
 	messages []message // of the event at hand
+	n        int       // choices
+	each     int       // of these, to one prompt
 	streamed bool
 	counted  bool // include_usage
 	field    Field
 	run      source
-	feed     feed
 	observed *metrics.Generation
 	usage    llm.Usage // of the choices that have ended
 

@@ -17,14 +17,14 @@ import (
 // exchange is one request and its answer, for whoever on the way has something
 // to note. It is used by the request's goroutine only.
 type exchange struct {
-	id     string // of the request; X-Request-Id
-	tenant string // a hash of the API key, "" without keys
-	route  string // the pattern that matched
 	w      *writer
 	out    []byte   // messages of a stream that wait for push, behind chunkRoom
+	tongue *dialect // nil: OpenAI's
+	id     string   // of the request; X-Request-Id
+	tenant string   // a hash of the API key, "" without keys
+	route  string   // the pattern that matched
 	err    error    // what it failed with
 	failed int      // and the status of that, also where another had been sent before
-	tongue *dialect // nil: OpenAI's
 	held   int64    // bytes of the body, counted in Server.bodies
 	attrs  []slog.Attr
 }

@@ -23,15 +23,15 @@ type source interface {
 // feed is a run's events with a clock: a stream that is silent needs a sign of
 // life, and an engine that is stuck must not take its requests along.
 type feed struct {
+	run      source
+	observed *metrics.Generation // is told of every event
+	tick     context.Context     // ends with the interval, or with ctx; nil: to be made
+	last     time.Time           // when what next returned last came, or it returned nothing
+
 	ctx       context.Context // ends when the client goes or the drain limit is reached
-	run       source
-	observed  *metrics.Generation // is told of every event
+	stop      context.CancelFunc
 	model     *pipeline.Model
 	keepAlive time.Duration // the longest silence
-	last      time.Time     // when what next returned last came, or it returned nothing
-
-	tick context.Context // ends with the interval, or with ctx; nil: to be made
-	stop context.CancelFunc
 }
 
 // stallCheck is how often a waiting request asks whether its engine is stuck.

@@ -12,7 +12,9 @@ import (
 // nearly all of a stream is: it is made once, and a message is the frame and the
 // text between. A text may have several places in it.
 type frame struct {
-	parts [][]byte // what stands before, between and behind the text's places
+	before []byte   // what stands before the text's first place
+	behind []byte   // and behind it
+	more   [][]byte // behind its further places
 }
 
 // frameOf makes the frame of the messages that body makes of texts; it must put
@@ -23,19 +25,19 @@ func frameOf(body func(text string) any) *frame {
 	if err != nil {
 		panic(err) // our own types
 	}
-	return &frame{parts: bytes.Split(data, []byte(gap))}
+	parts := bytes.Split(data, []byte(gap))
+	return &frame{before: parts[0], behind: parts[1], more: parts[2:]}
 }
 
 // append appends the message with a text.
 func (f *frame) append(dst []byte, text string) []byte {
-	dst = append(dst, f.parts[0]...)
+	dst = append(dst, f.before...)
 	from := len(dst)
 	dst = appendText(dst, text)
 	to := len(dst)
-	for i, part := range f.parts[1:] {
-		if i > 0 {
-			dst = append(dst, dst[from:to]...)
-		}
+	dst = append(dst, f.behind...)
+	for _, part := range f.more {
+		dst = append(dst, dst[from:to]...)
 		dst = append(dst, part...)
 	}
 	return dst

@@ -9,24 +9,18 @@ import (
 // writer gives the client a limited time for each write, so that one who does
 // not read cannot hold a stream. It remembers what has been sent.
 type writer struct {
-	http.ResponseWriter
-	control *http.ResponseController
-	flush   func() error
+	status  int  // 0: no header yet
+	events  bool // the body is an event stream
+	begun   bool // whose header is out
 	timeout time.Duration
 	armed   time.Time // when the deadline was set last
 	conn    net.Conn  // where chunks may go; nil: through net/http only
-	begun   bool      // the stream's header is out
-	status  int       // 0: no header yet
-	events  bool      // the body is an event stream
+	http.ResponseWriter
+	control *http.ResponseController
 }
 
 func newWriter(w http.ResponseWriter, conn net.Conn, timeout time.Duration) *writer {
-	control := http.NewResponseController(w)
-	flush := control.Flush
-	if f, ok := w.(interface{ FlushError() error }); ok {
-		flush = f.FlushError // what control would look for at each flush
-	}
-	return &writer{ResponseWriter: w, control: control, flush: flush, conn: conn, timeout: timeout}
+	return &writer{ResponseWriter: w, control: http.NewResponseController(w), conn: conn, timeout: timeout}
 }
 
 func (w *writer) wrote() bool { return w.status != 0 }
@@ -58,7 +52,7 @@ func (w *writer) send(buf []byte, now time.Time) ([]byte, error) {
 	if _, err := w.write(buf[chunkRoom:], now); err != nil {
 		return buf, err
 	}
-	err := w.flush()
+	err := w.control.Flush()
 	w.begun = w.events && err == nil
 	return buf, err
 }

@@ -147,7 +147,7 @@ func (e *Engine) Submit(ctx context.Context, req *llm.Request) (llm.Stream, erro
 	}
 	e.stats.PromptTokens += uint64(len(req.Prompt.IDs))
 	ctx, cancel := context.WithCancel(ctx)
-	s := &stream{ready: bell.New(), cancel: cancel, left: req.N, stopped: make([]*string, req.N), times: llm.Times{Accepted: time.Now()}}
+	s := &stream{ready: bell.New(), cancel: cancel, left: req.N, choices: req.N, times: llm.Times{Accepted: time.Now()}}
 	e.wg.Add(1)
 	go e.run(ctx, req, s, admitted)
 	return s, nil
@@ -165,11 +165,11 @@ func (e *Engine) run(ctx context.Context, req *llm.Request, s *stream, admitted 
 	}
 	defer e.release()
 	s.begin()
-	scripts := make([][]Step, req.N)
-	for c := range scripts {
-		scripts[c] = e.cfg.Script(req, c)
+	choices := make([]choice, req.N)
+	for c := range choices {
+		choices[c].script = e.cfg.Script(req, c)
 	}
-	m := &member{ctx: ctx, req: req, stream: s, scripts: scripts, over: make([]bool, req.N), left: req.N, ended: make(chan struct{})}
+	m := &member{ctx: ctx, most: req.Sampling.MaxTokens, stream: s, choices: choices, left: req.N, ended: make(chan struct{})}
 	if e.cfg.Together {
 		e.join(m)
 		return
@@ -181,25 +181,29 @@ func (e *Engine) run(ctx context.Context, req *llm.Request, s *stream, admitted 
 // member is a request that runs.
 type member struct {
 	ctx     context.Context
-	req     *llm.Request
 	stream  *stream
-	scripts [][]Step
+	choices []choice
+	left    int           // choices that have not finished
 	at      int           // the next step
-	over    []bool        // choices that have finished
-	left    int           // those that have not
+	most    int           // tokens of a choice
 	ended   chan struct{} // closed when it has no more steps; of Together
+}
+
+type choice struct {
+	script   []Step
+	finished bool
 }
 
 // advance takes the next step of all of a request's choices and says whether
 // there are more.
 func (e *Engine) advance(m *member) bool {
-	for c := range m.scripts {
-		if m.over[c] {
+	for c := range m.choices {
+		if m.choices[c].finished {
 			continue
 		}
 		if fin := e.step(m, c); fin != nil {
 			m.stream.finish(c, *fin)
-			m.over[c] = true
+			m.choices[c].finished = true
 			m.left--
 		}
 	}
@@ -242,7 +246,7 @@ func (e *Engine) step(m *member, c int) (fin *llm.Finish) {
 			fin = &llm.Finish{Reason: llm.FinishError, StopID: -1, Err: fmt.Errorf("step panicked: %v", p)}
 		}
 	}()
-	script := m.scripts[c]
+	script := m.choices[c].script
 	var step Step
 	if m.at < len(script) {
 		step = script[m.at]
@@ -250,9 +254,9 @@ func (e *Engine) step(m *member, c int) (fin *llm.Finish) {
 	if err := e.pause(m.ctx, step.Wait); err != nil {
 		return &llm.Finish{Reason: llm.FinishAbort, StopID: -1, Err: err}
 	}
-	switch stop := m.stream.stop(c); {
-	case stop != nil:
-		return &llm.Finish{Reason: llm.FinishStop, StopID: -1, StopText: *stop}
+	switch match, stopped := m.stream.stop(c); {
+	case stopped:
+		return &llm.Finish{Reason: llm.FinishStop, StopID: -1, StopText: match}
 	case step.Panic:
 		panic("scripted fault")
 	case step.Err != nil:
@@ -266,7 +270,7 @@ func (e *Engine) step(m *member, c int) (fin *llm.Finish) {
 	e.stats.Steps++
 	e.stats.OutputTokens += uint64(max(1, len(step.IDs)))
 	e.mu.Unlock()
-	if m.at+1 == m.req.Sampling.MaxTokens {
+	if m.at+1 == m.most {
 		return &llm.Finish{Reason: llm.FinishLength, StopID: -1}
 	}
 	return nil

@@ -12,15 +12,16 @@ import (
 
 // stream is an append-only mailbox with a wake-up.
 type stream struct {
-	ready  bell.Bell
-	cancel context.CancelFunc
+	ready   bell.Bell
+	cancel  context.CancelFunc
+	choices int
 
 	mu      sync.Mutex
+	left    int // choices without a Finish
 	box     []llm.Delta
-	lent    []llm.Delta // what the last Recv returned
-	stopped []*string   // by the pipeline, which found this stop string
-	left    int         // choices without a Finish
-	times   llm.Times   // all but Ended
+	lent    []llm.Delta    // what the last Recv returned
+	stopped map[int]string // choices, in which the pipeline found this stop string
+	times   llm.Times      // all but Ended
 }
 
 func (s *stream) Recv(ctx context.Context) ([]llm.Delta, error) {
@@ -54,14 +55,18 @@ func (s *stream) take() (box []llm.Delta, left int) {
 func (s *stream) Stop(c int, match string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stopped[c] = &match
+	if s.stopped == nil {
+		s.stopped = map[int]string{}
+	}
+	s.stopped[c] = match
 }
 
-// stop is the stop string that was found in a choice, nil if none was.
-func (s *stream) stop(c int) *string {
+// stop is the stop string that was found in a choice.
+func (s *stream) stop(c int) (match string, stopped bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.stopped[c]
+	match, stopped = s.stopped[c]
+	return match, stopped
 }
 
 func (s *stream) Close() { s.cancel() }
@@ -101,7 +106,7 @@ func (s *stream) finish(c int, fin llm.Finish) {
 }
 
 func (s *stream) finishAll(fin llm.Finish) {
-	for c := range s.stopped {
+	for c := range s.choices {
 		s.finish(c, fin)
 	}
 }
