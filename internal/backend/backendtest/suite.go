@@ -56,6 +56,7 @@ func Run(t *testing.T, open Open, tol Tolerances) {
 	t.Run("sampling", s.sampling)
 	t.Run("drafts", s.drafts)
 	t.Run("failing row", s.failingRow)
+	t.Run("misfits", s.misfits)
 }
 
 type suite struct {

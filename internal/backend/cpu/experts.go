@@ -113,7 +113,7 @@ func (r *recorder) Route(out backend.Routing, x backend.Buffer, w backend.Linear
 	t, in, l, correction := r.routing(out), r.buffer(x), r.linear(w), r.vector(s.Correction)
 	scores := r.scores(l.Out)
 	logits := r.buffer(scores)
-	fits := t.TopK == s.TopK && (correction == nil || len(correction) == l.Out) && routable(s, l.Out)
+	fits := t.TopK == s.TopK && (correction == nil || len(correction) == l.Out) && s.Chooses(l.Out)
 	t.experts = l.Out
 	r.add(recorded{Op: kernels.Op{Kind: kernels.LinearOp, Out: logits, X: in, Linear: l.Linear, Exact: true}, out: scores, x: x}, in.Cols == l.In && !l.gated)
 	r.add(recorded{Op: kernels.Op{Kind: kernels.Route, X: logits, Routing: t.Routing, Router: kernels.Router{
@@ -136,17 +136,6 @@ func (r *recorder) scores(experts int) backend.Buffer {
 	}
 	r.logits[experts] = h
 	return h
-}
-
-// routable: TopK experts can be chosen from the groups that remain.
-func routable(s backend.RouterSpec, experts int) bool {
-	if s.TopK < 1 || s.Scoring > backend.SigmoidTopK {
-		return false
-	}
-	if s.Groups == 0 {
-		return s.TopK <= experts
-	}
-	return s.Groups > 0 && experts%s.Groups == 0 && s.TopGroups > 0 && s.TopGroups <= s.Groups && s.TopK <= experts/s.Groups*s.TopGroups
 }
 
 // Experts implements backend.Program.

@@ -1,9 +1,7 @@
 package cpu
 
 import (
-	"errors"
 	"fmt"
-	"math"
 	"runtime"
 	"sync"
 	"unsafe"
@@ -90,31 +88,17 @@ func keyOf(s backend.LinearSpec) (packKey, bool) {
 	return packKey{&p.Data[0], len(p.Data), p.Name, p.DType}, true
 }
 
+// checkSpec refuses what is no matrix, or none that has kernels here.
 func (b *Backend) checkSpec(s backend.LinearSpec) error {
-	if len(s.Parts) == 0 || s.Bias != nil && len(s.Bias) != len(s.Parts) {
-		return fmt.Errorf("%d parts, %d biases", len(s.Parts), len(s.Bias))
+	if err := s.Check(); err != nil {
+		return err
 	}
-	if s.Gated && (len(s.Parts) != 2 || s.Parts[0].Rows() != s.Parts[1].Rows()) {
-		return errors.New("a gated linear has two parts of equal shape")
+	if s.Vocab.Total > 0 && (b.group == nil || len(s.Parts) != 1) {
+		return fmt.Errorf("%d parts of a vocabulary of %d from %d on", len(s.Parts), s.Vocab.Total, s.Vocab.First)
 	}
-	if v := s.Vocab; v.Total > 0 && (b.group == nil || len(s.Parts) != 1 || v.First < 0 || v.First+s.Parts[0].Rows() > v.Total) {
-		return fmt.Errorf("%d parts of a vocabulary of %d from %d on", len(s.Parts), v.Total, v.First)
-	}
-	for i, p := range s.Parts {
-		if len(p.Shape) != 2 || p.Rows() == 0 || p.Cols() == 0 || p.Cols() != s.Parts[0].Cols() || p.Elements() > math.MaxInt32*256 {
-			return fmt.Errorf("part %q has shape %v", p.Name, p.Shape)
-		}
-		if err := p.Validate(); err != nil {
-			return err
-		}
+	for _, p := range s.Parts {
 		if p.DType.Integer() {
 			return fmt.Errorf("part %q: weights of %s", p.Name, p.DType)
-		}
-		if s.Bias == nil || len(s.Bias[i].Shape) == 0 {
-			continue
-		}
-		if bias := s.Bias[i]; len(bias.Shape) != 1 || bias.Cols() != p.Rows() {
-			return fmt.Errorf("bias %q of part %q has shape %v", bias.Name, p.Name, bias.Shape)
 		}
 	}
 	return nil

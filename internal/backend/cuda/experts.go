@@ -34,7 +34,7 @@ func (b *Backend) NewRouting(topK int) (backend.Routing, error) {
 // Route implements backend.Program.
 func (r *recorder) Route(out backend.Routing, x backend.Buffer, w backend.Linear, s backend.RouterSpec) {
 	o, in, l, correction := r.routing(out), r.buffer(x), r.linear(w), r.vector(s.Correction)
-	fits := in.cols == l.in && !l.gated && s.TopK == o.topK && s.TopK <= l.out && correction.absent(l.out) &&
+	fits := in.cols == l.in && !l.gated && s.TopK == o.topK && s.Chooses(l.out) && correction.absent(l.out) &&
 		(o.experts == 0 || o.experts == l.out)
 	o.experts = l.out
 	r.add("Route "+l.name, &routeOp{o, in, r.scratch(max(l.out, 1), true), l, s, correction}, fits)

@@ -13,7 +13,7 @@ import (
 func (r *recorder) HeadLinear(out, x backend.Buffer, w backend.Stack, s backend.HeadSpec) {
 	o, in, st := r.buffer(out), r.buffer(x), r.stack(w)
 	last := st.count - 1
-	fits := !st.gated && s.XOffset >= 0 && s.XStride >= 0 && s.OutStride >= 0 && out != x &&
+	fits := !st.gated && s.XOffset >= 0 && s.XStride >= 0 && s.OutStride >= st.out && out != x &&
 		last*s.XStride+s.XOffset+st.in <= in.cols && last*s.OutStride+st.out <= o.cols
 	r.add("HeadLinear", &headLinearOp{o, in, st, s}, fits)
 }
@@ -79,7 +79,7 @@ func (o *storeLatentOp) emit(e *emitter) error {
 func (r *recorder) LatentAttention(out, absorbed, q backend.Buffer, layer int, a backend.LatentSpec) {
 	o, in, query := r.buffer(out), r.buffer(absorbed), r.buffer(q)
 	l, fits := r.latent(query, layer, a)
-	if fits = fits && in.cols == a.Heads*a.Rank && o.cols == a.Heads*a.Rank; fits {
+	if fits = fits && in.cols == a.Heads*a.Rank && o.cols == a.Heads*a.Rank && out != absorbed && out != q; fits {
 		r.plan(latentWork(a))
 	}
 	r.add("LatentAttention", &latentOp{o, in, query, l}, fits)

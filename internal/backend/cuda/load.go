@@ -94,36 +94,6 @@ func keyOf(s backend.LinearSpec) (packKey, bool) {
 	return packKey{&p.Data[0], len(p.Data), p.Name, p.DType, s.Vocab}, true
 }
 
-// checkSpec refuses what does not make a matrix.
-func checkSpec(s backend.LinearSpec) error {
-	if len(s.Parts) == 0 || s.Bias != nil && len(s.Bias) != len(s.Parts) {
-		return fmt.Errorf("%d parts, %d biases", len(s.Parts), len(s.Bias))
-	}
-	if s.Gated && (len(s.Parts) != 2 || s.Parts[0].Rows() != s.Parts[1].Rows()) {
-		return errors.New("a gated linear has two parts of equal shape")
-	}
-	rows := 0
-	for i, p := range s.Parts {
-		if len(p.Shape) != 2 || p.Rows() == 0 || p.Cols() == 0 || p.Cols() != s.Parts[0].Cols() || p.Elements() > math.MaxInt32*256 {
-			return fmt.Errorf("part %q has shape %v", p.Name, p.Shape)
-		}
-		if err := p.Validate(); err != nil {
-			return err
-		}
-		rows += p.Rows()
-		if s.Bias == nil || len(s.Bias[i].Shape) == 0 {
-			continue
-		}
-		if bias := s.Bias[i]; len(bias.Shape) != 1 || bias.Cols() != p.Rows() {
-			return fmt.Errorf("bias %q of part %q has shape %v", bias.Name, p.Name, bias.Shape)
-		}
-	}
-	if v := s.Vocab; v.First < 0 || v.Total > 0 && v.First+rows > v.Total {
-		return fmt.Errorf("rows %d to %d of a table of %d", v.First, v.First+rows, v.Total)
-	}
-	return nil
-}
-
 // NewRope implements backend.Backend.
 func (b *Backend) NewRope(s backend.RopeSpec) (backend.Rope, error) {
 	half := len(s.Inv)

@@ -55,7 +55,7 @@ func (b *Backend) packAll(specs []backend.LinearSpec) (w kernels.Weights, err er
 	defer b.leave()
 	var packed []byte
 	for i, s := range specs {
-		if err := checkSpec(s); err != nil {
+		if err := s.Check(); err != nil {
 			return w, err
 		}
 		m := kernels.Matrix{Parts: s.Parts, Bias: s.Bias, Gated: s.Gated}
@@ -83,13 +83,7 @@ func (b *Backend) packAll(specs []backend.LinearSpec) (w kernels.Weights, err er
 // account adds the matrix's bytes in the file.
 func (b *Backend) account(s backend.LinearSpec) {
 	for i, t := range s.Parts {
-		b.fileBytes += int64(len(t.Data))
-		if t.Scale != nil {
-			b.fileBytes += int64(len(t.Scale.Data))
-		}
-		if t.Zero != nil {
-			b.fileBytes += int64(len(t.Zero.Data))
-		}
+		b.fileBytes += t.Bytes()
 		if s.Bias != nil {
 			b.fileBytes += int64(len(s.Bias[i].Data))
 		}

@@ -35,7 +35,7 @@ func (b *Backend) NewStack(specs []backend.LinearSpec) (backend.Stack, error) {
 func (p *program) Experts(out, x backend.Buffer, by backend.Routing, gateUp, down backend.Stack, act backend.Activation, add bool) {
 	b := p.b
 	o, in, t, up, dn := b.buffers[out], b.buffers[x], b.routings[by], b.stacks[gateUp], b.stacks[down]
-	fits := out != x && up[0].gated && !dn[0].gated && len(up) == len(dn) && t.topK <= len(up) &&
+	fits := out != x && up[0].gated && !dn[0].gated && len(up) == len(dn) && t.experts == len(up) &&
 		in.cols == up[0].in && up[0].out == 2*dn[0].in && dn[0].out == o.cols
 	p.add("Experts "+up[0].name, fits, func() {
 		b.parallel(b.batch.Rows, func(from, to int) {

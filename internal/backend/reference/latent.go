@@ -32,6 +32,9 @@ func (b *Backend) NewLatentKV(layers, width int) error {
 	if layers < 1 || width < 1 {
 		return fmt.Errorf("reference: latents of %d layers, %d wide", layers, width)
 	}
+	if b.hasKV() {
+		return errOneKV
+	}
 	b.latents = latents{layers, b.cfg.Pages, width, make([]float32, layers*b.cfg.Pages*backend.PageTokens*width)}
 	return nil
 }

@@ -122,27 +122,15 @@ func (b *Backend) NewLinear(s backend.LinearSpec) (backend.Linear, error) {
 
 func (b *Backend) pack(s backend.LinearSpec) (linear, error) {
 	l := linear{name: s.Name, gated: s.Gated, vocab: s.Vocab}
-	if len(s.Parts) == 0 || s.Bias != nil && len(s.Bias) != len(s.Parts) {
-		return l, fmt.Errorf("%d parts, %d biases", len(s.Parts), len(s.Bias))
-	}
-	if s.Gated && (len(s.Parts) != 2 || s.Parts[0].Rows() != s.Parts[1].Rows()) {
-		return l, errors.New("a gated linear has two parts of equal shape")
+	if err := s.Check(); err != nil {
+		return l, err
 	}
 	for i, p := range s.Parts {
-		if len(p.Shape) != 2 || p.Cols() != s.Parts[0].Cols() {
-			return l, fmt.Errorf("part %q has shape %v", p.Name, p.Shape)
-		}
-		if err := p.Validate(); err != nil {
-			return l, err
-		}
 		b.account(p)
 		l.weight = append(l.weight, p.Float32()...)
 		l.in, l.out = p.Cols(), l.out+p.Rows()
 		if s.Bias == nil || len(s.Bias[i].Shape) == 0 {
 			continue
-		}
-		if bias := s.Bias[i]; len(bias.Shape) != 1 || bias.Cols() != p.Rows() {
-			return l, fmt.Errorf("bias %q of part %q has shape %v", bias.Name, p.Name, bias.Shape)
 		}
 		b.account(s.Bias[i])
 		l.bias = append(l.bias, make([]float32, l.out-p.Rows()-len(l.bias))...)
@@ -153,9 +141,6 @@ func (b *Backend) pack(s backend.LinearSpec) (linear, error) {
 	}
 	if l.vocab.Total == 0 {
 		l.vocab.Total = l.out
-	}
-	if v := l.vocab; v.First < 0 || v.First+l.out > v.Total {
-		return l, fmt.Errorf("rows %d to %d of a vocabulary of %d", v.First, v.First+l.out, v.Total)
 	}
 	return l, nil
 }
@@ -183,10 +168,17 @@ func (b *Backend) NewBuffer(cols int) (backend.Buffer, error) {
 	return backend.Buffer(len(b.buffers) - 1), nil
 }
 
+var errOneKV = errors.New("reference: a backend has one KV")
+
+func (b *Backend) hasKV() bool { return b.kv.layers > 0 || b.latents.layers > 0 }
+
 // NewKV implements backend.Backend.
 func (b *Backend) NewKV(layers, kvHeads, headDim int) error {
 	if layers < 1 || kvHeads < 1 || headDim < 1 {
 		return fmt.Errorf("reference: KV of %d layers, %d heads of %d", layers, kvHeads, headDim)
+	}
+	if b.hasKV() {
+		return errOneKV
 	}
 	b.kv = newKV(layers, b.cfg.Pages, kvHeads, headDim)
 	return nil

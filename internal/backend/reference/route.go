@@ -9,9 +9,10 @@ import (
 
 // routing holds the experts of each row, best first, and their weights.
 type routing struct {
-	topK   int
-	expert []int     // [MaxRows][topK]
-	weight []float32 // [MaxRows][topK]
+	topK    int
+	experts int       // to choose from; known from the router
+	expert  []int     // [MaxRows][topK]
+	weight  []float32 // [MaxRows][topK]
 }
 
 func (t routing) row(r int) ([]int, []float32) {
@@ -25,7 +26,7 @@ func (b *Backend) NewRouting(topK int) (backend.Routing, error) {
 		return 0, fmt.Errorf("reference: a routing to %d experts", topK)
 	}
 	n := b.cfg.MaxRows * topK
-	b.routings = append(b.routings, routing{topK, make([]int, n), make([]float32, n)})
+	b.routings = append(b.routings, routing{topK: topK, expert: make([]int, n), weight: make([]float32, n)})
 	return backend.Routing(len(b.routings) - 1), nil
 }
 
@@ -38,7 +39,8 @@ func (p *program) Route(out backend.Routing, x backend.Buffer, w backend.Linear,
 	if s.Correction != backend.NoVector {
 		correction = b.vectors[s.Correction]
 	}
-	fits := in.cols == l.in && !l.gated && t.topK == s.TopK && (correction == nil || len(correction) == l.out) && routable(s, l.out)
+	fits := in.cols == l.in && !l.gated && t.topK == s.TopK && (correction == nil || len(correction) == l.out) && s.Chooses(l.out)
+	b.routings[out].experts = l.out
 	p.add("Route "+l.name, fits, func() {
 		b.matmul(in, l, b.batch.Rows, func(r, n int, sum float64) {
 			if l.bias != nil {
@@ -51,14 +53,6 @@ func (p *program) Route(out backend.Routing, x backend.Buffer, w backend.Linear,
 			route(experts, weights, logits.row(r), correction, s)
 		}
 	})
-}
-
-// routable: TopK experts can be chosen from the groups that remain.
-func routable(s backend.RouterSpec, experts int) bool {
-	if s.Groups == 0 {
-		return s.TopK <= experts
-	}
-	return s.Groups > 0 && experts%s.Groups == 0 && s.TopGroups > 0 && s.TopGroups <= s.Groups && s.TopK <= experts/s.Groups*s.TopGroups
 }
 
 // route chooses the experts of one row and weighs them.
