@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -10,12 +11,10 @@ import (
 // concurrent use.
 type Vocab struct {
 	rule  rule
-	data  []byte   // all tokens' bytes, by id
-	whole string   // the same, of which text is a part
-	end   []uint32 // where id's bytes end; they start where id-1's end
+	bytes joined // what each token stands for
+	names joined // token strings as the file has them
 	flags []flag
-	ids   map[string]int32 // token strings as the file has them
-	names []string         // the same by id
+	ids   index // by names
 	added []AddedToken
 
 	longest int // bytes of the longest token
@@ -52,9 +51,10 @@ func newVocab(decoder json.RawMessage, addedTokens []AddedToken, tokens func(set
 	if err != nil {
 		return nil, err
 	}
-	v := &Vocab{rule: r, ids: map[string]int32{}, added: addedTokens}
+	v := &Vocab{rule: r, ids: newIndex(), added: addedTokens}
 	var names []string
-	set := func(token string, id int32) error {
+	name := func(id int32) string { return names[id] }
+	set := func(token string, id int32, slot int) error {
 		if id < 0 || id >= maxID {
 			return fmt.Errorf("token %.80q has id %d, not 0 to %d", token, id, maxID-1)
 		}
@@ -64,21 +64,23 @@ func newVocab(decoder json.RawMessage, addedTokens []AddedToken, tokens func(set
 		if v.flags[id]&exists != 0 && names[id] != token {
 			return fmt.Errorf("id %d has two tokens, %.80q and %.80q", id, names[id], token)
 		}
-		names[id], v.ids[token] = token, id
+		names[id] = token
 		v.flags[id] |= exists
+		v.ids.put(slot, id, name)
 		return nil
 	}
 	own := func(token string, id int32) error {
-		if old, again := v.ids[token]; again && old != id {
+		slot := v.ids.slot(token, name)
+		if old := v.ids.id(slot); old >= 0 && old != id {
 			names[old], v.flags[old] = "", 0
 		}
-		return set(token, id)
+		return set(token, id, slot)
 	}
 	if err := tokens(own); err != nil {
 		return nil, err
 	}
 	for _, a := range addedTokens {
-		if err := set(a.Content, a.ID); err != nil {
+		if err := set(a.Content, a.ID, v.ids.slot(a.Content, name)); err != nil {
 			return nil, err
 		}
 		v.flags[a.ID] |= added
@@ -86,60 +88,57 @@ func newVocab(decoder json.RawMessage, addedTokens []AddedToken, tokens func(set
 			v.flags[a.ID] |= control
 		}
 	}
-	v.names = names
 	v.fill(names)
 	return v, nil
 }
 
-// fill writes the bytes of every token.
+// fill writes the names and the bytes of every token.
 func (v *Vocab) fill(names []string) {
-	v.end = make([]uint32, len(names))
+	all := 0
+	for _, name := range names {
+		all += len(name)
+	}
+	v.names = newJoined(len(names), all)
+	v.bytes = newJoined(len(names), all) // a rule may make more of them, rarely
 	for id, name := range names {
-		from := len(v.data)
+		v.names.add(append(v.names.data, name...))
+		from := len(v.bytes.data)
 		if v.flags[id]&added != 0 {
-			v.data = append(v.data, name...)
+			v.bytes.add(append(v.bytes.data, name...))
 		} else {
-			v.data = v.rule.append(v.data, name)
+			v.bytes.add(v.rule.append(v.bytes.data, name))
 			if _, ok := fallbackByte(name); ok && v.rule.byteFallback {
 				v.flags[id] |= fallback
 			}
 		}
-		v.end[id] = uint32(len(v.data))
-		v.longest = max(v.longest, len(v.data)-from)
-		if utf8.Valid(v.data[from:]) {
+		token := v.bytes.data[from:]
+		v.longest = max(v.longest, len(token))
+		if utf8.Valid(token) {
 			v.flags[id] |= text
 		}
 	}
-	v.whole = string(v.data)
+	v.flags, v.bytes.data = slices.Clone(v.flags), slices.Clone(v.bytes.data)
 }
 
 // Size is one more than the largest id. A model's own vocabulary may be larger
 // (padding) and may have ids in it that are no token.
-func (v *Vocab) Size() int { return len(v.end) }
+func (v *Vocab) Size() int { return len(v.flags) }
 
 // Bytes are the bytes that a token stands for, nil for an id that is no token.
 // They are the table's: do not change them.
 func (v *Vocab) Bytes(id int32) []byte {
-	if uint32(id) >= uint32(len(v.end)) {
+	if uint32(id) >= uint32(len(v.flags)) {
 		return nil
 	}
-	from, to := uint32(0), v.end[id]
-	if id > 0 {
-		from = v.end[id-1]
-	}
-	return v.data[from:to:to]
+	return v.bytes.at(id)
 }
 
 // text is Bytes as a string.
 func (v *Vocab) text(id int32) string {
-	if uint32(id) >= uint32(len(v.end)) {
+	if uint32(id) >= uint32(len(v.flags)) {
 		return ""
 	}
-	from := uint32(0)
-	if id > 0 {
-		from = v.end[id-1]
-	}
-	return v.whole[from:v.end[id]]
+	return v.bytes.text(id)
 }
 
 // Longest is the length of the longest token in bytes.
@@ -161,8 +160,8 @@ func (v *Vocab) is(id int32, f flag) bool {
 // ID is the id of a token by its string as the file has it: byte-level
 // alphabet, ▁; added tokens verbatim.
 func (v *Vocab) ID(token string) (id int32, ok bool) {
-	id, ok = v.ids[token]
-	return id, ok
+	id = v.ids.id(v.ids.slot(token, v.names.text))
+	return max(id, 0), id >= 0
 }
 
 // Name is the string of a token as the file has it, "" for an id that is no
@@ -171,7 +170,7 @@ func (v *Vocab) Name(id int32) string {
 	if !v.Has(id) {
 		return ""
 	}
-	return v.names[id]
+	return v.names.text(id)
 }
 
 // Added lists the added tokens. The slice is the table's.
