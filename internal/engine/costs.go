@@ -1,11 +1,16 @@
 package engine
 
-import "github.com/reasond/reasond/internal/engine/runner"
+import (
+	"math"
+
+	"github.com/reasond/reasond/internal/engine/runner"
+)
 
 const (
 	maxCostRows  = 64   // rows of a step; beyond, one more is taken to cost its share
 	stale        = 1024 // steps after which a time is measured again
 	outlier      = 3    // a step that takes this many times what was expected was disturbed
+	doubt        = 0.05 // weight of a step that took longer: most such were disturbed
 	firstRowCost = 0.12 // of a row that was never tried, as a share of a step of one row
 )
 
@@ -15,6 +20,10 @@ type costs struct {
 	seconds [maxCostRows + 1]float64
 	seen    [maxCostRows + 1]uint64 // the step of the last measurement; 0: none
 	last    uint64                  // the latest of them
+
+	// even is seconds without the disturbances that show: a step takes no longer than
+	// one with more rows. Of rows that are known.
+	even [maxCostRows + 1]float64
 }
 
 // learn takes the time of a good step in.
@@ -34,10 +43,23 @@ func (c *costs) observe(rows int, seconds float64) {
 	if c.last > 0 { // something is known
 		seconds = min(seconds, outlier*c.of(rows))
 	}
-	if c.known(rows) {
-		seconds = blend(c.seconds[rows], seconds)
+	if old := c.seconds[rows]; c.known(rows) && seconds > old {
+		seconds = old + doubt*(seconds-old)
+	} else if c.known(rows) {
+		seconds = blend(old, seconds)
 	}
 	c.seconds[rows], c.seen[rows], c.last = seconds, c.steps, c.steps
+	c.straighten()
+}
+
+func (c *costs) straighten() {
+	least := math.Inf(1)
+	for rows := maxCostRows; rows > 0; rows-- {
+		if c.known(rows) {
+			least = min(least, c.seconds[rows])
+			c.even[rows] = least
+		}
+	}
 }
 
 func (c *costs) known(rows int) bool { return c.seen[rows] > 0 && c.steps-c.seen[rows] < stale }
@@ -69,7 +91,7 @@ func (c *costs) of(rows int) float64 {
 		return c.of(maxCostRows) * float64(rows) / maxCostRows
 	}
 	if c.known(rows) {
-		return c.seconds[rows]
+		return c.even[rows]
 	}
 	low, high := rows, rows
 	for low > 0 && !c.known(low) {
@@ -82,10 +104,10 @@ func (c *costs) of(rows int) float64 {
 	case low == 0 && high > maxCostRows:
 		return 1 + firstRowCost*float64(rows-1)
 	case low == 0:
-		return c.seconds[high]
+		return c.even[high]
 	case high > maxCostRows:
-		return c.seconds[low] * (1 + firstRowCost*float64(rows-low)/float64(low))
+		return c.even[low] * (1 + firstRowCost*float64(rows-low)/float64(low))
 	}
 	part := float64(rows-low) / float64(high-low)
-	return c.seconds[low] + part*(c.seconds[high]-c.seconds[low])
+	return c.even[low] + part*(c.even[high]-c.even[low])
 }

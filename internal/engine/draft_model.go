@@ -26,10 +26,11 @@ func (d *DraftModel) Close() error {
 }
 
 const (
-	leastPiece = 8        // rows by which the draft model may catch up in any step
-	mostPiece  = 64       // beside a step's prompts, and beside steps that take long
-	payback    = 16       // steps in which catching up is to pay
-	firstShare = 1.0 / 16 // a draft model's time beside the model's, where nothing says more
+	leastPiece = 8    // rows by which the draft model may catch up in any step
+	mostPiece  = 64   // beside a step's prompts, and beside steps that take long
+	payback    = 16   // steps in which catching up is to pay
+	firstShare = 0.25 // most of the model's time that a pass is taken to need before one was measured
+	warmUp     = 2    // first passes whose times say little: weights and pages come into memory
 )
 
 // draftModel is the loop's side of a draft model: what it knows, whom it computes
@@ -42,12 +43,13 @@ type draftModel struct {
 	reckless bool
 	whim     func(n int) int // see tweak
 
-	known *draft.Known
-	trust draft.Trust // of all sequences
-	costs costs       // of its passes, by their rows
-	share float64     // of the model's time that a pass takes, before it was measured
-	model *costs      // of the model's steps
-	bids  []bid
+	known  *draft.Known
+	trust  draft.Trust // of all sequences
+	costs  costs       // of its passes, by their rows
+	share  float64     // of the model's time that a pass takes, before it was measured
+	model  *costs      // of the model's steps
+	passes uint64      // so far
+	bids   []bid
 }
 
 func newDraftModel(cfg *Config, info backend.Info, c *costs) *draftModel {
@@ -55,7 +57,7 @@ func newDraftModel(cfg *Config, info backend.Info, c *costs) *draftModel {
 	m := &draftModel{most: cfg.DraftTokens, rows: d.Config.MaxRows, slots: d.Config.MaxSeqs, context: d.Config.MaxContext, reckless: cfg.tweak.reckless, whim: cfg.tweak.whim,
 		known: draft.NewKnown(cfg.Backend.Pages, backend.PageTokens), trust: draft.FirstTrust, share: firstShare, model: c}
 	if own := d.Backend.Info().WeightBytes; own > 0 && info.WeightBytes > 0 {
-		m.share = float64(own) / float64(info.WeightBytes)
+		m.share = min(m.share, float64(own)/float64(info.WeightBytes))
 	}
 	return m
 }
@@ -139,11 +141,15 @@ func (m *draftModel) pieceRows(rows int) int {
 	return n
 }
 
-// cost is what a pass of so many rows takes, by the model's share of time until one
-// was measured.
+// cost is what a pass of so many rows takes; where none of so few was measured, a
+// share of the model's time at most.
 func (m *draftModel) cost(rows int) float64 {
-	if m.costs.last == 0 || m.costs.steps-m.costs.last >= stale {
-		return m.share * m.model.of(rows)
+	share := m.share * m.model.of(rows)
+	switch {
+	case m.costs.last == 0 || m.costs.steps-m.costs.last >= stale:
+		return share
+	case m.costs.least(rows) == 0:
+		return min(share, m.costs.of(rows))
 	}
 	return m.costs.of(rows)
 }
@@ -155,9 +161,11 @@ func (d *drafts) learn(s *runner.Step) {
 	if m == nil {
 		return
 	}
-	m.costs.steps++ // time passes for what is not tried, too
+	m.costs.steps++ // what is not tried grows old, too
 	for _, p := range s.Passes {
-		m.costs.observe(p.Rows, p.Took.Seconds())
+		if m.passes++; m.passes > warmUp {
+			m.costs.observe(p.Rows, p.Took.Seconds())
+		}
 	}
 	tried := false
 	for i := range s.Ahead {
