@@ -58,7 +58,7 @@ type Model struct {
 	MaxThinking      *int     // ceiling; nil: none
 	BreakLoops       bool
 	EnableReasoning  bool // false: no parser, everything is content
-	Threads          int  // 0: one per physical core
+	Threads          int  // 0: one a core that the process may use
 	MaxSeqs          int
 	MaxBatchedTokens int
 	MaxPrefillStall  time.Duration // most that others' prompts may delay a token; 0: the engine's default
@@ -74,6 +74,12 @@ type Model struct {
 	CPURanks         bool   // TensorParallel on the CPU too
 	DownloadDir      string // instead of Hugging Face's cache folder
 }
+
+// The backends' bounds, so that an error names the flag.
+const (
+	MaxThreads       = 1024
+	MaxBatchedTokens = 1 << 16
+)
 
 // DefaultModel is how a model is opened when nothing is said.
 func DefaultModel() Model {
@@ -116,9 +122,9 @@ func (m *Model) AddFlags(f *Flags) {
 	f.Var(Optional(&m.MaxThinking, "tokens", 0, math.MaxInt32), "max-thinking-tokens", "", "most tokens of thought of any request (default: no bound)")
 	f.Var(Bool(&m.BreakLoops), "break-reasoning-loops", "", "end a thought that repeats itself")
 	f.Hidden(Bool(&m.EnableReasoning), "enable-reasoning", "accepted for old command lines; =false switches the parser off")
-	f.Var(Int(&m.Threads, "n", 1, 4096), "threads", "t", "CPU threads (default: the machine's cores)")
+	f.Var(Int(&m.Threads, "n", 1, MaxThreads), "threads", "t", "CPU threads (default: the cores that the process may use)")
 	f.Var(Int(&m.MaxSeqs, "n", 1, 1<<16), "max-num-seqs", "", "choices computed in one step", "max-running-requests", "np", "parallel", "max-batch-size")
-	f.Var(Int(&m.MaxBatchedTokens, "tokens", 1, 1<<20), "max-num-batched-tokens", "b", "tokens computed in one step", "chunked-prefill-size", "batch-size")
+	f.Var(Int(&m.MaxBatchedTokens, "tokens", 1, MaxBatchedTokens), "max-num-batched-tokens", "b", "tokens computed in one step", "chunked-prefill-size", "batch-size")
 	f.Var(Duration(&m.MaxPrefillStall), "max-prefill-stall", "", "most that others' prompts may delay the next token of an answer; at least 32 rows of them a step (default 100ms)")
 	m.addSpeculation(f)
 	f.Var(Bool(&m.PrefixCaching), "enable-prefix-caching", "", "reuse the KV pages of equal prompt beginnings")

@@ -160,6 +160,8 @@ func TestErrorsNameTheFlagAndTheVariable(t *testing.T) {
 	}{
 		{"M --port abc", nil, `--port "abc": not a whole number (REASOND_PORT sets it too)`},
 		{"M --port 65536", nil, `--port "65536": must be from 0 to 65535 (REASOND_PORT sets it too)`},
+		{"M --threads 1025", nil, `--threads "1025": must be from 1 to 1024 (REASOND_THREADS sets it too)`},
+		{"M -b 65537", nil, `--max-num-batched-tokens "65537": must be from 1 to 65536 (REASOND_MAX_NUM_BATCHED_TOKENS sets it too)`},
 		{"M --max_model_len 0", nil, `--max-model-len "0": must be from 1 to 2147483647 (REASOND_MAX_MODEL_LEN sets it too)`},
 		{"M --dtype int8", nil, `--dtype "int8": must be one of auto, float32, bfloat16 (REASOND_DTYPE sets it too)`},
 		{"M --chat-template-kwargs []", nil, `--default-chat-template-kwargs "[]": not a JSON object such as {"enable_thinking": false} (REASOND_DEFAULT_CHAT_TEMPLATE_KWARGS sets it too)`},
