@@ -24,10 +24,12 @@ type choice struct {
 	bares     bool // the content is all that the model wrote
 	ids       bool // events carry the tokens' ids
 	drops     bool // control tokens are not content
+	reasons   bool // the thought is handed out
+	streams   bool // as it comes
 	index     int
 	match     *string
-	vocab     *tokenizer.Vocab // nil, as dec, where the engine gives text only
-	dec       *tokenizer.Decoder
+	vocab     *tokenizer.Vocab // nil where the engine gives text only
+	dec       tokenizer.Decoder
 	parser    reasoning.Parser
 	tools     *toolReader        // nil: content has no calls
 	stops     *tokenizer.Matcher // nil: no stop strings
@@ -57,10 +59,11 @@ type choice struct {
 // textRun is a range of raw text.
 type textRun struct{ start, end int }
 
-func (m *Model) newChoice(i int, req *Request, start reasoning.Start) *choice {
-	c := &choice{
+func (m *Model) newChoice(i int, req *Request, start reasoning.Start) choice {
+	c := choice{
 		index: i, req: req, lead: req.Grammar != nil, parser: &plain{}, tools: m.toolReader(req), thinking: start.Open == reasoning.OpenYes,
 		bares: req.RawContent || !req.SeparateReasoning, ids: req.TokenIDs, drops: !req.KeepSpecial,
+		reasons: req.SeparateReasoning && !req.DropReasoning, streams: req.StreamReasoning,
 	}
 	if req.Sampling.Logprobs || req.ReasoningLogprobs {
 		c.said, c.thoughts = new(shown), new(shown)
@@ -70,7 +73,7 @@ func (m *Model) newChoice(i int, req *Request, start reasoning.Start) *choice {
 	}
 	if m.Tokenizer != nil {
 		c.vocab = m.Tokenizer.Vocab()
-		c.dec = c.vocab.NewDecoder(false)
+		c.dec = *c.vocab.NewDecoder(false)
 		if req.Prompt != nil || req.Chat.ContinueFinalMessage {
 			c.dec.Continue()
 		}
@@ -237,8 +240,8 @@ func (c *choice) bare(p textPart) {
 
 func (c *choice) reasoning(text string) {
 	switch {
-	case !c.req.SeparateReasoning || c.req.DropReasoning:
-	case c.req.StreamReasoning:
+	case !c.reasons:
+	case c.streams:
 		c.thoughts.feed(len(text))
 		c.emit(llm.EventReasoning, text)
 	default:
@@ -424,7 +427,7 @@ func (c *choice) thoughtStop(fin llm.Finish) string {
 }
 
 func (c *choice) flush() {
-	if c.dec != nil {
+	if c.vocab != nil {
 		if text := c.dec.Close(nil); len(text) > 0 {
 			c.feed(string(text))
 		}

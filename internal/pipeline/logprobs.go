@@ -198,7 +198,7 @@ func (c *choice) probed(start, end int, p *llm.Logprobs) {
 
 // probesThought says that the reasoning has log-probabilities of its own.
 func (c *choice) probesThought() bool {
-	return c.req.ReasoningLogprobs && c.req.SeparateReasoning && !c.req.DropReasoning
+	return c.req.ReasoningLogprobs && c.reasons
 }
 
 // upstreamLogprobs places the tokens of raw text one behind the other.

@@ -13,7 +13,7 @@ import (
 // Run is one accepted request. Next is called from one goroutine.
 type Run struct {
 	stream  llm.Stream
-	choices []*choice
+	choices []choice
 	prompt  int // tokens
 	left    int // choices without a finish event
 	guides  guides
@@ -74,7 +74,7 @@ func (r *Run) PromptTokens() int { return r.prompt }
 
 // Usage counts a choice's tokens so far; what was cached is known at its end.
 func (r *Run) Usage(choice int) llm.Usage {
-	c := r.choices[choice]
+	c := &r.choices[choice]
 	return llm.Usage{Prompt: r.prompt, Completion: c.completed, Reasoning: c.reasoned}
 }
 
@@ -124,7 +124,7 @@ func (r *Run) Close() {
 
 // apply turns one delta into events.
 func (r *Run) apply(d *llm.Delta) {
-	c := r.choices[d.Choice]
+	c := &r.choices[d.Choice]
 	c.take(r.events)
 	if d.Prompt != nil {
 		r.preface.scores = d.Prompt
@@ -154,8 +154,8 @@ func (r *Run) settle(last *choice, usage *llm.Usage) {
 	}
 	r.prompt = usage.Prompt
 	last.completed, last.reasoned = usage.Completion, max(usage.Reasoning, last.reasoned)
-	for _, c := range r.choices {
-		if c != last {
+	for i := range r.choices {
+		if c := &r.choices[i]; c != last {
 			last.completed = max(last.completed-c.completed, 0)
 		}
 	}
