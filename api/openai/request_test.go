@@ -51,6 +51,8 @@ var requests = []struct{ name, body, code, param string }{
 	{"unknown message member", `{"messages":[{"role":"user","content":"x","contents":"y"}]}`, CodeUnknown, "messages[0].contents"},
 	{"tool without id", `{"messages":[{"role":"tool","content":"x"}]}`, CodeMissing, "messages[0].tool_call_id"},
 	{"user with calls", `{"messages":[{"role":"user","content":"x","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}]}`, CodeInvalidValue, "messages[0].tool_calls"},
+	{"call with an empty name", `{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"","arguments":"{}"}}]}]}`, CodeInvalidValue, "messages[0].tool_calls[0].function.name"},
+	{"call with a long name", `{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"` + strings.Repeat("f", MaxNameBytes+1) + `"}}]}]}`, CodeInvalidValue, "messages[0].tool_calls[0].function.name"},
 	{"call without name", `{"messages":[{"role":"assistant","tool_calls":[{"function":{"arguments":"{}"}}]}]}`, CodeMissing, "messages[0].tool_calls[0].function.name"},
 	{"assistant with nothing", `{"messages":[{"role":"assistant","content":null}]}`, CodeMissing, "messages[0].content"},
 	{"an answer sent back", `{"messages":[{"role":"user","content":"x"},{"role":"assistant","content":null,"reasoning_content":"r","reasoning":"r","tool_calls":null,"refusal":null,"audio":null,"function_call":null,"annotations":[]},{"role":"user","content":"y"}]}`, "", ""},

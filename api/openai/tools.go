@@ -56,37 +56,43 @@ func tool(path string, v value) error {
 }
 
 func function(path string, v value) error {
-	if err := expect(v, path, "object"); err != nil {
-		return err
-	}
-	named := false
-	err := v.members(func(name string, v value) error {
-		path := path + "." + clip(name)
-		switch name {
-		case "name":
-			named = true
-			if err := expect(v, path, "string"); err != nil {
-				return err
-			}
-			if s := v.text(); s == "" || len(s) > MaxNameBytes {
-				return invalid(path, "must have 1 to %d bytes", MaxNameBytes)
-			}
-		case "description":
-			if !v.null() {
-				return expect(v, path, "string")
-			}
-		case "parameters":
-			if !v.null() {
-				return expect(v, path, "object")
-			}
-		case "strict":
-			if !v.null() {
-				return expect(v, path, "boolean")
-			}
+	return named(path, v, func(name, path string, v value) error {
+		switch {
+		case v.null():
+			return nil
+		case name == "description":
+			return expect(v, path, "string")
+		case name == "parameters":
+			return expect(v, path, "object")
+		case name == "strict":
+			return expect(v, path, "boolean")
 		}
 		return nil
 	})
-	if err == nil && !named {
+}
+
+// named checks an object that has a function's name; the other members are
+// member's.
+func named(path string, v value, member func(name, path string, v value) error) error {
+	if err := expect(v, path, "object"); err != nil {
+		return err
+	}
+	given := false
+	err := v.members(func(name string, v value) error {
+		path := path + "." + clip(name)
+		if name != "name" {
+			return member(name, path, v)
+		}
+		given = true
+		if err := expect(v, path, "string"); err != nil {
+			return err
+		}
+		if s := v.text(); s == "" || len(s) > MaxNameBytes {
+			return invalid(path, "must have 1 to %d bytes", MaxNameBytes)
+		}
+		return nil
+	})
+	if err == nil && !given {
 		return &Error{Param: path + ".name", Code: CodeMissing, Message: path + ".name: a function needs a name"}
 	}
 	return err
@@ -143,25 +149,10 @@ func call(path string, v value) error {
 }
 
 func calledFunction(path string, v value) error {
-	if err := expect(v, path, "object"); err != nil {
-		return err
-	}
-	named := false
-	err := v.members(func(name string, v value) error {
-		path := path + "." + clip(name)
-		switch name {
-		case "name":
-			named = true
-			return expect(v, path, "string")
-		case "arguments":
-			if v.kind() != "string" && v.kind() != "object" && !v.null() {
-				return invalid(path, "must be a string or an object, got %s", v.kind())
-			}
+	return named(path, v, func(name, path string, v value) error {
+		if name == "arguments" && v.kind() != "string" && v.kind() != "object" && !v.null() {
+			return invalid(path, "must be a string or an object, got %s", v.kind())
 		}
 		return nil
 	})
-	if err == nil && !named {
-		return &Error{Param: path + ".name", Code: CodeMissing, Message: path + ".name: a tool call needs a name"}
-	}
-	return err
 }

@@ -143,16 +143,6 @@ func (s *Server) turn(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// modelInTurn finds a model and waits for a turn at it, for endpoints that make
-// native calls and nothing else.
-func (s *Server) modelInTurn(ctx context.Context, name string) (m *pipeline.Model, done func(), err error) {
-	if m, err = s.model(name); err != nil {
-		return nil, nil, err
-	}
-	done, err = s.turn(ctx)
-	return m, done, err
-}
-
 // chatRequest is the wire request over the model's defaults.
 func chatRequest(m *pipeline.Model, wire *openai.ChatRequest, tenant string) *pipeline.Request {
 	return &pipeline.Request{

@@ -75,11 +75,7 @@ func (s *Server) messages(ctx context.Context, w http.ResponseWriter, r *http.Re
 
 // countTokens is POST /v1/messages/count_tokens.
 func (s *Server) countTokens(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
-	wire, err := decoded(s, w, r, anthropic.DecodeCount)
-	if err != nil {
-		return err
-	}
-	m, done, err := s.modelInTurn(ctx, wire.Model)
+	wire, m, done, err := asked(ctx, s, w, r, anthropic.DecodeCount, chatModel)
 	if err != nil {
 		return err
 	}

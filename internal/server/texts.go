@@ -7,6 +7,7 @@ import (
 	"github.com/reasond/reasond/api/native"
 	"github.com/reasond/reasond/api/openai"
 	"github.com/reasond/reasond/api/reasoning"
+	"github.com/reasond/reasond/internal/pipeline"
 )
 
 // The endpoints of this file run no engine: what the text side of a model does
@@ -35,6 +36,21 @@ func decoded[T any](s *Server, w http.ResponseWriter, r *http.Request, decode fu
 	}
 	return decode(body)
 }
+
+// asked reads a body and waits for a turn at the model that it names, for
+// endpoints that make native calls without generating; done must be called.
+func asked[T any](ctx context.Context, s *Server, w http.ResponseWriter, r *http.Request, decode func([]byte) (*T, error), model func(*T) string) (req *T, m *pipeline.Model, done func(), err error) {
+	if req, err = decoded(s, w, r, decode); err != nil {
+		return nil, nil, nil, err
+	}
+	if m, err = s.model(model(req)); err != nil {
+		return nil, nil, nil, err
+	}
+	done, err = s.turn(ctx)
+	return req, m, done, err
+}
+
+func chatModel(r *openai.ChatRequest) string { return r.Model }
 
 // separateReasoning is POST /separate_reasoning.
 func (s *Server) separateReasoning(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
@@ -66,11 +82,7 @@ func (s *Server) separateReasoning(ctx context.Context, w http.ResponseWriter, r
 
 // parseFunctionCall is POST /parse_function_call.
 func (s *Server) parseFunctionCall(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
-	req, err := decoded(s, w, r, native.DecodeFunctionCall)
-	if err != nil {
-		return err
-	}
-	m, done, err := s.modelInTurn(ctx, req.Model)
+	req, m, done, err := asked(ctx, s, w, r, native.DecodeFunctionCall, func(r *native.FunctionCallRequest) string { return r.Model })
 	if err != nil {
 		return err
 	}
@@ -108,11 +120,7 @@ func (s *Server) parser(req *native.SeparateRequest) (*reasoning.Descriptor, err
 
 // tokenize is POST /tokenize.
 func (s *Server) tokenize(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
-	req, err := decoded(s, w, r, native.DecodeTokenize)
-	if err != nil {
-		return err
-	}
-	m, done, err := s.modelInTurn(ctx, req.Model)
+	req, m, done, err := asked(ctx, s, w, r, native.DecodeTokenize, func(r *native.TokenizeRequest) string { return r.Model })
 	if err != nil {
 		return err
 	}
@@ -191,11 +199,7 @@ func (s *Server) detokenize(_ context.Context, w http.ResponseWriter, r *http.Re
 // applyTemplate is POST /apply-template: the prompt that a chat request would
 // begin with.
 func (s *Server) applyTemplate(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
-	wire, err := decoded(s, w, r, openai.DecodeChat)
-	if err != nil {
-		return err
-	}
-	m, done, err := s.modelInTurn(ctx, wire.Model)
+	wire, m, done, err := asked(ctx, s, w, r, openai.DecodeChat, chatModel)
 	if err != nil {
 		return err
 	}
