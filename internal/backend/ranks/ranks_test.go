@@ -29,6 +29,7 @@ type fake struct {
 	forward func() error
 	sample  func(*backend.Batch)
 	hold    chan struct{} // an abort does not reach it
+	close   func()
 }
 
 func (f *fake) Info() backend.Info {
@@ -63,6 +64,9 @@ func (f *fake) Sample() error {
 }
 
 func (f *fake) Close() error {
+	if f.close != nil {
+		f.close()
+	}
 	if f.closed.Swap(true) {
 		panic("closed twice")
 	}
@@ -294,6 +298,31 @@ func TestARankThatNeverComesBackIsGivenUp(t *testing.T) {
 		close(fakes[1].hold)
 		if !fakes[0].closed.Load() || fakes[1].closed.Load() || !fakes[2].closed.Load() {
 			t.Error("the ranks that came back are open, or the other is closed")
+		}
+	})
+}
+
+// Law: a rank that was given up and comes back while the others close is closed, and
+// is not taken for one of them.
+func TestARankThatComesBackLateIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, fakes := group(3)
+		fakes[1].hold = make(chan struct{})
+		fakes[2].forward = func() error { return errors.New("fault") }
+		if err := step(g); !errors.Is(err, backend.ErrLost) {
+			t.Errorf("%v", err)
+		}
+		fakes[0].close = func() {
+			close(fakes[1].hold)
+			time.Sleep(time.Second)
+		}
+		if err := g.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		for _, f := range fakes {
+			if !f.closed.Load() {
+				t.Errorf("rank %d is open", f.rank)
+			}
 		}
 	})
 }

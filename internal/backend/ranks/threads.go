@@ -12,10 +12,11 @@ import (
 
 // rank is a backend on a thread of its own.
 type rank struct {
-	index int
-	b     backend.Backend
-	calls chan call
-	away  bool // in a call that has not come back
+	index   int
+	b       backend.Backend
+	calls   chan call
+	away    bool // in a call that has not come back
+	closing bool // that call is Close's
 }
 
 type call func(r *rank) error
@@ -136,19 +137,34 @@ func (g *Group) abort() {
 }
 
 // Close implements backend.Backend: all ranks at once, as they may wait for each
-// other in that too. A rank that does not come back is left as it is.
+// other in that too. A rank that does not come back is left as it is; one that was
+// given up and is back meanwhile is closed as the others are.
 func (g *Group) Close() error {
 	var errs []error
-	late := time.After(closing)
-	for away := g.send(func(r *rank) error { return r.b.Close() }); away > 0; {
+	waiting := 0
+	shut := func(r *rank) {
+		r.away, r.closing = true, true
+		r.calls <- func(r *rank) error { return r.b.Close() }
+		waiting++
+	}
+	for _, r := range g.ranks {
+		if !r.away {
+			shut(r)
+		}
+	}
+	for late := time.After(closing); waiting > 0; {
 		select {
 		case got := <-g.results:
-			away--
+			if r := g.ranks[got.rank]; !r.closing {
+				shut(r)
+				continue
+			}
+			waiting--
 			if err := g.back(got); err != nil {
 				errs = append(errs, err)
 			}
 		case <-late:
-			away = 0
+			waiting = 0
 		}
 	}
 	for _, r := range g.ranks {
