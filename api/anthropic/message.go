@@ -157,14 +157,7 @@ func (r *reader) result(path string, b block) error {
 
 func readBlock(v openai.Value, path string) (block, error) {
 	var b block
-	if err := v.Expect(path, "object"); err != nil {
-		return b, err
-	}
-	err := v.Members(func(name string, v openai.Value) (err error) {
-		at := path + "." + name
-		if v.Null() {
-			return nil
-		}
+	err := v.Object(path, func(name, at string, v openai.Value) (err error) {
 		switch name {
 		case "type":
 			b.Type, err = v.String(at)

@@ -126,28 +126,23 @@ func (r *reader) tools(v openai.Value) error {
 	list := []tool{}
 	err := v.Items(func(i int, v openai.Value) error {
 		path := fmt.Sprintf("tools[%d]", i)
-		if err := v.Expect(path, "object"); err != nil {
-			return err
-		}
 		t := tool{Type: "function"}
-		err := v.Members(func(name string, v openai.Value) (err error) {
-			at := path + "." + name
-			switch {
-			case v.Null():
-			case name == "name":
+		err := v.Object(path, func(name, at string, v openai.Value) (err error) {
+			switch name {
+			case "name":
 				t.Function.Name, err = v.String(at)
-			case name == "description":
+			case "description":
 				t.Function.Description, err = v.String(at)
-			case name == "input_schema":
+			case "input_schema":
 				t.Function.Parameters, err = v.JSON(), v.Expect(at, "object")
-			case name == "type":
+			case "type":
 				var kind string
 				if kind, err = v.String(at); err == nil && kind != "custom" {
 					err = openai.Unsupported(at, "only custom tools are supported by this server")
 				}
-			case name == "strict":
+			case "strict":
 				t.Function.Strict, err = v.Bool(at)
-			case name == "cache_control" || name == "eager_input_streaming" || name == "input_examples":
+			case "cache_control", "eager_input_streaming", "input_examples":
 			default:
 				err = openai.Unknown(at)
 			}
@@ -166,12 +161,9 @@ func (r *reader) tools(v openai.Value) error {
 }
 
 func (r *reader) toolChoice(v openai.Value) error {
-	if err := v.Expect("tool_choice", "object"); err != nil {
-		return err
-	}
 	var kind, name string
-	err := v.Members(func(member string, v openai.Value) (err error) {
-		switch at := "tool_choice." + member; member {
+	err := v.Object("tool_choice", func(member, at string, v openai.Value) (err error) {
+		switch member {
 		case "type":
 			kind, err = v.String(at)
 		case "name":
@@ -205,20 +197,14 @@ func (r *reader) toolChoice(v openai.Value) error {
 
 // output is output_config {format, effort}, or the older output_format.
 func (r *reader) output(name string, v openai.Value) error {
-	if err := v.Expect(name, "object"); err != nil {
-		return err
-	}
 	if name == "output_format" {
 		return r.format(name, v)
 	}
-	return v.Members(func(member string, v openai.Value) error {
-		at := name + "." + member
-		switch {
-		case v.Null():
-			return nil
-		case member == "format":
+	return v.Object(name, func(member, at string, v openai.Value) error {
+		switch member {
+		case "format":
 			return r.format(at, v)
-		case member == "effort":
+		case "effort":
 			return r.chat.Set("reasoning_effort", at, v)
 		}
 		return openai.Unknown(at)
@@ -226,12 +212,25 @@ func (r *reader) output(name string, v openai.Value) error {
 }
 
 func (r *reader) format(path string, v openai.Value) error {
-	var format struct {
-		Type   string          `json:"type"`
-		Schema json.RawMessage `json:"schema"`
-	}
-	if err := json.Unmarshal(v.JSON(), &format); err != nil || format.Type != "json_schema" || format.Schema == nil {
+	var kind string
+	var schema *openai.Value
+	err := v.Object(path, func(name, at string, v openai.Value) (err error) {
+		switch name {
+		case "type":
+			kind, err = v.String(at)
+		case "schema":
+			schema = &v
+		case "name", "description", "strict": // OpenAI's; schemas are strict
+		default:
+			err = openai.Unknown(at)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case kind != "json_schema" || schema == nil:
 		return openai.Invalid(path, `must be {"type": "json_schema", "schema": …}`)
 	}
-	return r.chat.Set("json_schema", path+".schema", openai.NewValue(format.Schema))
+	return r.chat.Set("json_schema", path+".schema", *schema)
 }

@@ -71,3 +71,21 @@ func TestACallMayHaveNoInput(t *testing.T) {
 		t.Errorf("%s, %v", wire.Messages, err)
 	}
 }
+
+// A member of a format that nobody knows is refused, and one whose name is spelt
+// otherwise is another.
+func TestFormatsAreReadStrictly(t *testing.T) {
+	for format, param := range map[string]string{
+		`{"type":"json_schema","schema":{"type":"object"}}`:              "",
+		`{"type":"json_schema","schema":{"type":"object"},"nonsense":1}`: "output_format.nonsense",
+		`{"type":"json_schema","Schema":{"type":"object"}}`:              "output_format.Schema",
+		`{"type":"json_schema"}`:                                         "output_format",
+		`7`:                                                              "output_format",
+	} {
+		_, err := DecodeMessages([]byte(`{"max_tokens":1,"messages":[{"role":"user","content":"?"}],"output_format":` + format + `}`))
+		var e *openai.Error
+		if errors.As(err, &e) != (param != "") || e != nil && e.Param != param {
+			t.Errorf("%s: %v", format, err)
+		}
+	}
+}

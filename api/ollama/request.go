@@ -126,13 +126,9 @@ func (r *reader) member(name string, v openai.Value) (err error) {
 }
 
 func (r *reader) options(v openai.Value) error {
-	if err := v.Expect("options", "object"); err != nil {
-		return err
-	}
-	return v.Members(func(name string, v openai.Value) error {
-		path := "options." + name
+	return v.Object("options", func(name, path string, v openai.Value) error {
 		switch field, ok := options[name]; {
-		case v.Null() || idle[name]:
+		case idle[name]:
 			return nil
 		case ok:
 			return r.chat.Set(field, path, v)
@@ -182,14 +178,9 @@ func (r *reader) conversation(v openai.Value) error {
 	}
 	return v.Items(func(i int, v openai.Value) error {
 		path := fmt.Sprintf("messages[%d]", i)
-		if err := v.Expect(path, "object"); err != nil {
-			return err
-		}
 		var t openai.Turn
-		err := v.Members(func(name string, v openai.Value) (err error) {
-			at := path + "." + name
+		err := v.Object(path, func(name, at string, v openai.Value) (err error) {
 			switch {
-			case v.Null():
 			case name == "role":
 				t.Role, err = v.String(at)
 			case name == "content":

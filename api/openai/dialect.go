@@ -35,6 +35,12 @@ func (v Value) Members(fn func(name string, v Value) error) error {
 	return v.v.members(func(name string, v value) error { return fn(name, Value{v}) })
 }
 
+// Object calls fn for each member of an object, with the member's path, in order,
+// until it fails. One that is null is as good as absent. path is the object's.
+func (v Value) Object(path string, fn func(name, at string, v Value) error) error {
+	return options(v.v, path, func(name, at string, v value) error { return fn(name, at, Value{v}) })
+}
+
 // Items calls fn for each element of an array, in order, until it fails.
 func (v Value) Items(fn func(i int, v Value) error) error {
 	return v.v.items(func(i int, v value) error { return fn(i, Value{v}) })

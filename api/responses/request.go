@@ -193,15 +193,8 @@ func (r *Request) include(v openai.Value) error {
 // reasoning is {effort, summary}, and what the chat request has in it. A summary
 // is not made, the reasoning itself is shown.
 func (r *Request) reasoning(v openai.Value) error {
-	if err := v.Expect("reasoning", "object"); err != nil {
-		return err
-	}
 	set := &r.Settings.Reasoning
-	return v.Members(func(name string, v openai.Value) error {
-		at := "reasoning." + name
-		if v.Null() {
-			return nil
-		}
+	return v.Object("reasoning", func(name, at string, v openai.Value) error {
 		switch name {
 		case "summary", "generate_summary":
 			kind, err := oneOf(at, v, "auto", "concise", "detailed")
@@ -225,17 +218,11 @@ func (r *Request) reasoning(v openai.Value) error {
 
 // text is {format, verbosity}.
 func (r *Request) text(v openai.Value) error {
-	if err := v.Expect("text", "object"); err != nil {
-		return err
-	}
-	return v.Members(func(name string, v openai.Value) error {
-		at := "text." + name
-		switch {
-		case v.Null():
-			return nil
-		case name == "format":
+	return v.Object("text", func(name, at string, v openai.Value) error {
+		switch name {
+		case "format":
 			return r.format(at, v)
-		case name == "verbosity":
+		case "verbosity":
 			return openai.Refuse(name, at, v)
 		}
 		return openai.Unknown(at)

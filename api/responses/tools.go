@@ -62,14 +62,7 @@ func (r *Request) toolChoice(v openai.Value) error {
 
 func readTool(path string, v openai.Value) (tool, error) {
 	var t tool
-	if err := v.Expect(path, "object"); err != nil {
-		return t, err
-	}
-	err := v.Members(func(name string, v openai.Value) (err error) {
-		at := path + "." + name
-		if v.Null() {
-			return nil
-		}
+	err := v.Object(path, func(name, at string, v openai.Value) (err error) {
 		switch f := &t.Function; name {
 		case "type":
 			if t.Type, err = v.String(at); err == nil && t.Type != "function" {
