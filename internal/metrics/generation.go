@@ -65,8 +65,11 @@ func (g *Generation) span(h *prometheus.HistogramVec, from, to time.Time) {
 func (g *Generation) Events(events []llm.Event, now time.Time) {
 	for i := range events {
 		e := &events[i]
+		if e.Kind == llm.EventPrompt { // no token of the answer
+			continue
+		}
 		times := g.run.Timeline(e.Choice)
-		if !g.began {
+		if !g.began && hasTokens(e) {
 			g.begins(&times, now)
 		}
 		c := &g.choices[e.Choice]
@@ -77,6 +80,11 @@ func (g *Generation) Events(events []llm.Event, now time.Time) {
 		}
 		g.delivered(c, &times, g.run.Usage(e.Choice).Completion, now)
 	}
+}
+
+// hasTokens tells an end that nothing came before from what has come.
+func hasTokens(e *llm.Event) bool {
+	return e.Kind != llm.EventFinish || e.Usage != nil && e.Usage.Completion > 0
 }
 
 // begins observes the request's first text.

@@ -171,6 +171,25 @@ func TestWhatIsKnownOfAnAbandonedRequestCounts(t *testing.T) {
 	})
 }
 
+// Who fails before a token has waited for none.
+func TestARequestWithoutATokenHasNoFirstOne(t *testing.T) {
+	m := newMetrics(t)
+	for completion, count := range []uint64{0, 1} {
+		g := m.Arrived("a")
+		g.Started(&run{[]int{completion}, make([]llm.Timeline, 1)}, 1)
+		g.Events([]llm.Event{
+			{Kind: llm.EventPrompt},
+			{Kind: llm.EventFinish, Finish: &llm.Finish{Reason: llm.FinishError}, Usage: &llm.Usage{Completion: completion}},
+		}, time.Now())
+		if n, _ := histogram(t, m, "reasond_inter_token_latency_seconds", "model=a", "phase=answer"); n != 0 {
+			t.Errorf("%d tokens: %d gaps", completion, n)
+		}
+		if n, _ := histogram(t, m, "reasond_time_to_first_token_seconds", "model=a"); n != count {
+			t.Errorf("%d tokens: observed %d times", completion, n)
+		}
+	}
+}
+
 func TestAnEngineWithoutTimesObservesNone(t *testing.T) {
 	m := newMetrics(t)
 	g := m.Arrived("a")
