@@ -9,11 +9,13 @@ import (
 )
 
 // frame is the JSON of messages that differ in one text only, which is what
-// nearly all of a stream is: it is made once, and a message is the frame and the
-// text between. A text may have several places in it.
+// nearly all of a stream is, or in a text and a mark before it, a number or a
+// time. It is made once, and a message is the frame and what differs between. A
+// text may have several places in it.
 type frame struct {
-	before []byte   // what stands before the text's first place
-	behind []byte   // and behind it
+	before []byte   // what stands before the mark, or the text's first place
+	middle []byte   // between mark and text
+	behind []byte   // behind the text's first place
 	more   [][]byte // behind its further places
 }
 
@@ -29,9 +31,20 @@ func frameOf(body func(text string) any) *frame {
 	return &frame{before: parts[0], behind: parts[1], more: parts[2:]}
 }
 
-// append appends the message with a text.
-func (f *frame) append(dst []byte, text string) []byte {
-	dst = append(dst, f.before...)
+// markedFrameOf is frameOf where mark stands before the text, and nowhere else, for
+// the mark that each message has.
+func markedFrameOf(mark string, body func(text string) any) *frame {
+	f := frameOf(body)
+	var marked bool
+	if f.before, f.middle, marked = bytes.Cut(f.before, []byte(mark)); !marked {
+		panic("server: a message without its mark") // our own types
+	}
+	return f
+}
+
+// append appends the message with a mark, empty where it has none, and a text.
+func (f *frame) append(dst []byte, mark, text string) []byte {
+	dst = append(append(append(dst, f.before...), mark...), f.middle...)
 	from := len(dst)
 	dst = appendText(dst, text)
 	to := len(dst)

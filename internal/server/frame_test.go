@@ -2,11 +2,15 @@ package server
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/reasond/reasond/api/anthropic"
+	"github.com/reasond/reasond/api/ollama"
 	"github.com/reasond/reasond/api/openai"
+	"github.com/reasond/reasond/api/responses"
 	"github.com/reasond/reasond/internal/llm"
 )
 
@@ -75,6 +79,42 @@ func FuzzFrames(f *testing.F) {
 			delta.Index, delta.Delta = delta.Index+1, anthropic.Delta{Type: "text_delta", Text: &piece}
 			same(t, m, llm.Event{Kind: llm.EventContent, Text: piece}, delta)
 		}
+		for _, chatting := range []bool{true, false} {
+			o := &ollamaShape{chat: &chat{id: id, model: model}, chatting: chatting}
+			for _, piece := range []string{"x" + text, second + "y"} { // no event has an empty text
+				answer, thought := &ollama.Chunk{Model: model, Response: &piece}, &ollama.Chunk{Model: model, Response: new(string), Thinking: piece}
+				if chatting {
+					answer = &ollama.Chunk{Model: model, Message: &ollama.Message{Role: assistant, Content: piece}}
+					thought = &ollama.Chunk{Model: model, Message: &ollama.Message{Role: assistant, Thinking: piece}}
+				}
+				same(t, o, llm.Event{Kind: llm.EventContent, Text: piece}, answer)
+				same(t, o, llm.Event{Kind: llm.EventReasoning, Text: piece}, thought)
+			}
+		}
+		r := &responding{chat: &chat{id: id, model: model}, writer: responses.NewWriter(responses.Response{ID: id})}
+		for n, piece := range []string{"x" + text, second + "y", second + "z"} {
+			for k, kind := range []llm.EventKind{llm.EventReasoning, llm.EventReasoning, llm.EventContent, llm.EventContent} {
+				all := r.event(nil, &llm.Event{Kind: kind, Text: piece})
+				last := all[len(all)-1]
+				e := responses.Event{Type: "response.reasoning_text.delta", Delta: &piece, ContentIndex: new(int), ItemID: r.framed}
+				if kind == llm.EventContent {
+					e.Type, e.Logprobs = "response.output_text.delta", &[]openai.TokenLogprob{}
+				}
+				item := 2*n + k/2
+				e.OutputIndex = &item
+				var err error
+				if e.SequenceNumber, err = strconv.Atoi(last.mark); err != nil || last.name != e.Type {
+					t.Errorf("%v, %+v", err, last)
+				}
+				want, err := marshal(e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := last.append(nil); !bytes.Equal(got, want) {
+					t.Errorf("%q:\n got %s\nwant %s", piece, got, want)
+				}
+			}
+		}
 	})
 }
 
@@ -89,6 +129,16 @@ func same(t *testing.T, s shape, e llm.Event, body any) {
 	last := all[len(all)-1]
 	if last.frame == nil {
 		t.Errorf("%T: an event of text alone is not framed", s)
+	}
+	if c, ok := body.(*ollama.Chunk); ok {
+		at, err := time.Parse(time.RFC3339, last.mark)
+		if age := time.Since(at); err != nil || age < 0 || age > time.Minute {
+			t.Errorf("%T: made at %q", s, last.mark)
+		}
+		c.CreatedAt = last.mark
+		if want, err = marshal(c); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if got := last.append(nil); !bytes.Equal(got, want) {
 		t.Errorf("%T, %q:\n got %s\nwant %s", s, e.Text, got, want)

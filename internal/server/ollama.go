@@ -97,6 +97,8 @@ type ollamaShape struct {
 	calls    []openai.ToolCall
 	sent     int // of these
 	finish   *llm.Finish
+	content  *frame // around pieces of the answer
+	thinking *frame // and of the thought
 }
 
 func (s *ollamaShape) begin(int) []message { return nil }
@@ -111,9 +113,9 @@ func (s *ollamaShape) event(dst []message, e *llm.Event) []message {
 		}
 		return s.complete(dst, len(s.calls)-1) // those before the one that has begun
 	case llm.EventReasoning:
-		return append(s.complete(dst, len(s.calls)), s.piece("", e.Text))
+		return append(s.complete(dst, len(s.calls)), s.piece(&s.thinking, e.Text, func(text string) ollama.Chunk { return s.chunk("", text) }))
 	case llm.EventContent:
-		return append(s.complete(dst, len(s.calls)), s.piece(e.Text, ""))
+		return append(s.complete(dst, len(s.calls)), s.piece(&s.content, e.Text, func(text string) ollama.Chunk { return s.chunk(text, "") }))
 	}
 	s.finish = e.Finish
 	return s.complete(dst, len(s.calls))
@@ -139,12 +141,23 @@ func ollamaCalls(calls []openai.ToolCall, from int) []ollama.Call {
 	return list
 }
 
-func (s *ollamaShape) piece(content, thinking string) message {
-	return message{body: s.chunk(content, thinking)}
+// piece is a piece of a text, in the frame of such.
+func (s *ollamaShape) piece(f **frame, text string, chunk func(text string) ollama.Chunk) message {
+	if *f == nil {
+		at := rand.Text() // in the time's place
+		*f = markedFrameOf(at, func(text string) any {
+			c := chunk(text)
+			c.CreatedAt = at
+			return c
+		})
+	}
+	return message{frame: *f, mark: timestamp(), text: text}
 }
 
+func timestamp() string { return time.Now().UTC().Format(time.RFC3339Nano) }
+
 func (s *ollamaShape) chunk(content, thinking string) ollama.Chunk {
-	c := ollama.Chunk{Model: s.model, CreatedAt: time.Now().UTC().Format(time.RFC3339Nano)}
+	c := ollama.Chunk{Model: s.model, CreatedAt: timestamp()}
 	if s.chatting {
 		c.Message = &ollama.Message{Role: assistant, Content: content, Thinking: thinking}
 	} else {

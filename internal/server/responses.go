@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/reasond/reasond/api/openai"
@@ -103,7 +104,9 @@ type responding struct {
 	store  *responseStore
 	stored *runningResponse
 	ended  bool
-	untold bool // nobody knows its id
+	untold bool   // nobody knows its id
+	frame  *frame // around the pieces of a text
+	framed string // the item that it is of
 
 	finish  llm.FinishReason
 	thought string // why it ended
@@ -111,7 +114,28 @@ type responding struct {
 
 func (a *responding) begin(int) []message { return namedEvents(nil, a.writer.Begin()) }
 
-func (a *responding) event(dst []message, e *llm.Event) []message { return namedEvents(dst, a.take(e)) }
+func (a *responding) event(dst []message, e *llm.Event) []message {
+	events := a.take(e)
+	if n := len(events); n > 0 && onlyText(e) {
+		return append(namedEvents(dst, events[:n-1]), a.piece(&events[n-1]))
+	}
+	return namedEvents(dst, events)
+}
+
+// anyNumber stands for the sequence number in a frame.
+const anyNumber = 8_402_713_556_190_214
+
+// piece is a delta of a text, in the frame of its item's.
+func (a *responding) piece(delta *responses.Event) message {
+	if a.framed != delta.ItemID {
+		a.framed, a.frame = delta.ItemID, markedFrameOf(strconv.Itoa(anyNumber), func(text string) any {
+			e := *delta
+			e.SequenceNumber, e.Delta = anyNumber, &text
+			return e
+		})
+	}
+	return message{name: delta.Type, frame: a.frame, mark: strconv.Itoa(delta.SequenceNumber), text: *delta.Delta}
+}
 
 func (a *responding) end(u llm.Usage) []message {
 	status := responses.Completed

@@ -85,7 +85,7 @@ func (x *exchange) push(now time.Time) error {
 // append appends the message's JSON.
 func (m *message) append(dst []byte) []byte {
 	if m.frame != nil {
-		return m.frame.append(dst, m.text)
+		return m.frame.append(dst, m.mark, m.text)
 	}
 	data, ok := m.body.([]byte)
 	if !ok {

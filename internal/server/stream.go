@@ -27,6 +27,7 @@ type message struct {
 	name  string // of the event, where the dialect names them
 	body  any    // JSON is made of it; of bytes nothing
 	frame *frame // stands for the body where it is not nil
+	mark  string // what the message has in the frame
 	text  string
 }
 
