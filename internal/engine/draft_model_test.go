@@ -229,6 +229,67 @@ func TestAFailedStepLeavesTheDraftModelNothingWrong(t *testing.T) {
 	settled(t, e)
 }
 
+// narrow is a draft model that knows fewer tokens, and fails where it is shown others.
+type narrow struct{ *fakeBackend }
+
+const narrowVocab = 200
+
+func (n narrow) Info() backend.Info {
+	i := n.fakeBackend.Info()
+	i.Vocab = narrowVocab
+	return i
+}
+
+// A draft model of fewer tokens and of a shorter context is shown neither those that
+// it lacks nor positions beyond, and its guesses are of tokens that both have.
+func TestADraftModelOfLessIsNotAskedForMore(t *testing.T) {
+	cfg := small()
+	be, less := newFake(t, cfg), newFake(t, cfg)
+	beyond, last := 0, int32(0)
+	less.onBatch = func(b *backend.Batch) {
+		for r := range b.Rows {
+			last = max(last, b.Pos[r])
+			if b.Token[r] >= narrowVocab || b.Token[r] < 0 || b.Pos[r] >= 96 {
+				beyond++
+			}
+		}
+	}
+	be.onBatch = func(b *backend.Batch) {
+		for _, s := range b.Samples {
+			if s.Drafted && b.Token[b.LogitRows[s.Logits]] >= narrowVocab {
+				t.Error("a guess at a token that the draft model does not have")
+			}
+		}
+	}
+	e := start(t, be, func(c *Config) {
+		withDraft(c, less, 7)
+		c.Draft.Backend, c.Draft.Config.MaxContext = narrow{less}, 96
+	})
+	crowd(t, e, mixed(rand.New(rand.NewPCG(3, 8)), 60, 150, 80))
+	if beyond > 0 || last < 90 {
+		t.Errorf("%d rows beyond what the draft model has, the last position %d", beyond, last)
+	}
+	if s := e.Stats(); s.DraftTokens < 100 || e.drafts.model == nil {
+		t.Errorf("%d guesses", s.DraftTokens)
+	}
+	settled(t, e)
+}
+
+// A draft model must have the model's pages and slots.
+func TestADraftModelOfOtherPagesIsRefused(t *testing.T) {
+	for name, change := range map[string]func(*backend.Config){
+		"pages": func(c *backend.Config) { c.Pages-- }, "slots": func(c *backend.Config) { c.MaxSeqs++ },
+		"rows": func(c *backend.Config) { c.MaxRows = 4 }, "logits": func(c *backend.Config) { c.MaxLogits = 2 },
+	} {
+		cfg := Config{Backend: small(), Draft: &DraftModel{Backend: newFake(t, small()), Config: small()}}
+		change(&cfg.Draft.Config)
+		if e, err := New(cfg, newFake(t, small())); err == nil {
+			e.Close()
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
 // Law: with a real model as its own draft model the answers are those without, to the
 // bit, and every guess is right, at temperatures 0 and above; with forks, prefix hits
 // and preemption.

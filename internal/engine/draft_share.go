@@ -7,6 +7,9 @@ import (
 	"github.com/reasond/reasond/internal/engine/sched"
 )
 
+// leastChance is of a guess worth a row, by whatever reckoning.
+const leastChance = 0.15
+
 // step is a step that is being planned: its rows, how many guesses it may have beside
 // them, and the tokens per second that it is expected to give without any.
 type step struct {
@@ -89,44 +92,68 @@ func (m *draftModel) best(s step, tokens float64) (best float64) {
 		b := &m.bids[i]
 		b.n, b.best, b.chance = 0, 0, b.trust
 	}
-	seconds := 0.0 // of the draft model's passes so far
+	passes := round{tokens: tokens}
 	for pass := range m.most {
-		took, rate, n := 0.0, 0.0, 0
-		given, rows, lag := tokens, 0, 0
-		taken, upTo := tokens, 0
-		for i := range m.bids {
-			b := &m.bids[i]
-			if b.n < pass || b.most <= pass || rows == s.left {
-				continue
-			}
-			rows++
-			given += b.chance
-			if pass == 0 {
-				lag += min(b.lag, mostPiece)
-			}
-			passTook := m.cost(rows) + max(m.cost(rows+lag)-m.cost(rows), 0)/payback
-			if r := given / (m.model.of(s.rows+rows) + seconds + passTook); r > rate {
-				rate, took, n, taken, upTo = r, passTook, rows, given, i
-			}
-		}
-		if n == 0 {
+		r := m.round(pass, s, passes)
+		if r.rows == 0 {
 			break
 		}
-		for i := range m.bids[:upTo+1] {
-			if b := &m.bids[i]; b.n == pass && b.most > pass {
-				b.n, b.chance = pass+1, b.chance*b.trust
-			}
-		}
-		seconds, tokens = seconds+took, taken
-		s.rows, s.left = s.rows+n, s.left-n
-		if rate > best {
-			best = rate
+		m.grant(pass, r.last)
+		passes, s.rows, s.left = r, s.rows+r.rows, s.left-r.rows
+		if r.rate > best {
+			best = r.rate
 			for i := range m.bids {
 				m.bids[i].best = m.bids[i].n
 			}
 		}
 	}
 	return best
+}
+
+// round is a pass of the draft model, and what is expected with it.
+type round struct {
+	rate    float64 // tokens per second of the step
+	tokens  float64 // of the step
+	seconds float64 // of this pass and those before
+	rows    int
+	last    int // bid that is in it
+}
+
+// round is the best next pass behind others: of as many bids as give the most.
+func (m *draftModel) round(pass int, s step, before round) (best round) {
+	rows, lag, tokens := 0, 0, before.tokens
+	for i := range m.bids {
+		b := &m.bids[i]
+		if !b.runs(pass) {
+			continue
+		}
+		if rows++; rows > s.left {
+			break
+		}
+		tokens += b.chance
+		if pass == 0 {
+			lag += min(b.lag, mostPiece)
+		}
+		seconds := before.seconds + m.cost(rows) + max(m.cost(rows+lag)-m.cost(rows), 0)/payback
+		if rate := tokens / (m.model.of(s.rows+rows) + seconds); rate > best.rate {
+			best = round{rate: rate, tokens: tokens, seconds: seconds, rows: rows, last: i}
+		}
+	}
+	return best
+}
+
+// runs says that a bid may be in a pass.
+func (b *bid) runs(pass int) bool {
+	return b.n == pass && b.most > pass && b.chance >= leastChance
+}
+
+// grant gives the bids up to last a guess more.
+func (m *draftModel) grant(pass, last int) {
+	for i := range m.bids[:last+1] {
+		if b := &m.bids[i]; b.runs(pass) {
+			b.n, b.chance = pass+1, b.chance*b.trust
+		}
+	}
 }
 
 // choose has the draft model guess as the bids say. Who lags by more than a step may
