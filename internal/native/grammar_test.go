@@ -146,7 +146,7 @@ func TestBadGrammarsAreRefusedSoon(t *testing.T) {
 	} {
 		began := time.Now()
 		g, err := trie.Compile(c.kind, c.source)
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > 10*time.Second {
 			t.Errorf("%s: took %v", name, took)
 		}
 		if err == nil {
