@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -161,6 +162,16 @@ func TestCallsAreAnnouncedEarly(t *testing.T) {
 	}
 }
 
+// cpuTime is what the process has used of the machine's cores so far: a time
+// that a busy machine does not stretch.
+func cpuTime(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 func TestWorkIsLinear(t *testing.T) {
 	for _, name := range Names() {
 		d, _ := Lookup(name)
@@ -168,24 +179,25 @@ func TestWorkIsLinear(t *testing.T) {
 		if len(d.Opens) > 0 {
 			opener = d.Opens[0]
 		}
-		for _, unit := range []string{opener, opener + "x", opener + `{"name": "`, "<", "{", "[", "<tool_call>\n<function=f>\n<parameter=a>\n", `<|tool_call>call:f{a:<|"|>`} {
+		for _, unit := range []string{opener, opener + "x", opener + `{"name": "`, "<", "{", "[", "<tool_call>\n<function=f>\n<parameter=a>\n", `<|tool_call>call:f{a:<|"|>`,
+			`]<]minimax[>[<tool_call>]<]minimax[>[<invoke name="f">]<]minimax[>[<a>]<]minimax[>[<b>]<]minimax[>[</b>]<]minimax[>[</a>`} {
 			took := func(n int, step int) time.Duration {
 				text := strings.Repeat(unit, n/len(unit))
-				start := time.Now()
+				start := cpuTime(t)
 				p := d.New(nil)
 				var out []Piece
 				for at := 0; at < len(text); at += step {
 					out = p.Feed(out[:0], text[at:min(at+step, len(text))])
 				}
 				p.Close(out)
-				return time.Since(start)
+				return cpuTime(t) - start
 			}
 			for _, step := range []int{7, 1 << 20} {
-				// The better of two tries. Quadratic work takes seconds here, linear
-				// work some hundredths of one.
-				small, large := time.Hour, time.Hour
-				for range 2 {
-					small, large = min(small, took(1<<15, step)), min(large, took(1<<18, step))
+				// Quadratic work takes seconds here, linear work some hundredths of
+				// one; the best of three tries, as memory is cleared beside them.
+				small, large := took(1<<15, step), took(1<<18, step)
+				for try := 1; try < 3 && large > 20*small+300*time.Millisecond; try++ {
+					small, large = max(small, took(1<<15, step)), min(large, took(1<<18, step))
 				}
 				if large > 20*small+300*time.Millisecond {
 					t.Errorf("%s: %q, %d bytes a time: 32 kB take %v, 256 kB %v", name, unit, step, small, large)
