@@ -254,18 +254,12 @@ func (e *Engine) step(m *member, c int) (fin *llm.Finish) {
 	if err := e.pause(m.ctx, step.Wait); err != nil {
 		return &llm.Finish{Reason: llm.FinishAbort, StopID: -1, Err: err}
 	}
-	switch match, stopped := m.stream.stop(c); {
-	case stopped:
-		return &llm.Finish{Reason: llm.FinishStop, StopID: -1, StopText: match}
-	case step.Panic:
-		panic("scripted fault")
-	case step.Err != nil:
-		return &llm.Finish{Reason: llm.FinishError, StopID: -1, Err: step.Err}
-	case m.at >= len(script):
-		end := e.cfg.End
-		return &end
+	if m.at >= len(script) || step.Panic || step.Err != nil {
+		return e.end(m.stream, c, step)
 	}
-	m.stream.push(llm.Delta{Choice: c, IDs: step.IDs, Text: step.Text})
+	if match, stopped := m.stream.push(llm.Delta{Choice: c, IDs: step.IDs, Text: step.Text}); stopped {
+		return stopAt(match)
+	}
 	e.mu.Lock()
 	e.stats.Steps++
 	e.stats.OutputTokens += uint64(max(1, len(step.IDs)))
@@ -274,6 +268,24 @@ func (e *Engine) step(m *member, c int) (fin *llm.Finish) {
 		return &llm.Finish{Reason: llm.FinishLength, StopID: -1}
 	}
 	return nil
+}
+
+// end is how a choice ends with its last step.
+func (e *Engine) end(s *stream, c int, last Step) *llm.Finish {
+	switch match, stopped := s.stop(c); {
+	case stopped:
+		return stopAt(match)
+	case last.Panic:
+		panic("scripted fault")
+	case last.Err != nil:
+		return &llm.Finish{Reason: llm.FinishError, StopID: -1, Err: last.Err}
+	}
+	end := e.cfg.End
+	return &end
+}
+
+func stopAt(match string) *llm.Finish {
+	return &llm.Finish{Reason: llm.FinishStop, StopID: -1, StopText: match}
 }
 
 func (e *Engine) pause(ctx context.Context, wait <-chan struct{}) error {

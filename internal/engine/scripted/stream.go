@@ -78,22 +78,18 @@ func (s *stream) begin() {
 	s.times.Begun = time.Now()
 }
 
-func (s *stream) push(d llm.Delta) {
-	s.put(d)
-	s.ready.Ring()
-}
-
-func (s *stream) put(d llm.Delta) {
+// push adds what a step gave, unless the choice was stopped.
+func (s *stream) push(d llm.Delta) (match string, stopped bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if d.Finish != nil {
-		d.Finish.Times = s.times
-		d.Finish.Times.Ended = time.Now()
-		s.left--
-	} else if s.times.First.IsZero() {
-		s.times.First = time.Now()
+	if match, stopped = s.stopped[d.Choice]; !stopped {
+		if s.times.First.IsZero() {
+			s.times.First = time.Now()
+		}
+		s.box = append(s.box, d)
 	}
-	s.box = append(s.box, d)
+	s.mu.Unlock()
+	s.ready.Ring()
+	return match, stopped
 }
 
 // finish ends a choice; the token that ended it comes along, as from a model.
@@ -102,7 +98,13 @@ func (s *stream) finish(c int, fin llm.Finish) {
 	if fin.StopID >= 0 {
 		d.IDs = []int32{fin.StopID}
 	}
-	s.push(d)
+	s.mu.Lock()
+	fin.Times = s.times
+	fin.Times.Ended = time.Now()
+	s.left--
+	s.box = append(s.box, d)
+	s.mu.Unlock()
+	s.ready.Ring()
 }
 
 func (s *stream) finishAll(fin llm.Finish) {
