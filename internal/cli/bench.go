@@ -114,12 +114,12 @@ func (o *benchOptions) finish(args []string) error {
 		return err
 	}
 	if o.load.url != "" {
-		if flag := given(o.local); flag != nil {
+		if flag := typed(o.local); flag != nil {
 			return fmt.Errorf("--%s is of a run on a model, --url of one against a server", flag.Name)
 		}
 		return o.load.finish(o.model.Path)
 	}
-	if flag := given(o.load.flags); flag != nil {
+	if flag := typed(o.load.flags); flag != nil {
 		return fmt.Errorf("--%s needs --url", flag.Name)
 	}
 	m := &o.measure
@@ -133,24 +133,24 @@ func (o *benchOptions) finish(args []string) error {
 		return errors.New("--prefill 0, --decode 0: there is nothing to measure")
 	case o.within >= 0 && o.compare == "":
 		return errors.New("--within needs --compare")
-	case o.perplexity == "" && given(o.local, "window") != nil:
+	case o.perplexity == "" && typed(o.local, "window") != nil:
 		return errors.New("--window needs --perplexity")
 	case o.perplexity != "" && len(m.Threads) > 1:
 		return errors.New("--perplexity takes one number of --threads")
 	}
 	if o.perplexity != "" {
-		if flag := given(o.local, "prefill", "decode", "batch", "depth", "repetitions", "patience"); flag != nil {
+		if flag := typed(o.local, "prefill", "decode", "batch", "depth", "repetitions", "patience"); flag != nil {
 			return fmt.Errorf("--%s is not of --perplexity", flag.Name)
 		}
 	}
 	return nil
 }
 
-// given is a flag of the list, or of those so named, that the command line has, or
+// typed is a flag of the list, or of those so named, that the command line has, or
 // nil.
-func given(list []*pflag.Flag, names ...string) *pflag.Flag {
+func typed(list []*pflag.Flag, names ...string) *pflag.Flag {
 	for _, flag := range list {
-		if flag.Changed && (len(names) == 0 || slices.Contains(names, flag.Name)) {
+		if config.Typed(flag) && (len(names) == 0 || slices.Contains(names, flag.Name)) {
 			return flag
 		}
 	}

@@ -50,6 +50,31 @@ func TestBenchFlagsThatMakeNoSenseAreNamed(t *testing.T) {
 	}
 }
 
+// Variables are every command's: those of a server do not keep a model from being
+// measured, nor the other way round.
+func TestBenchLetsVariablesOfOthersBe(t *testing.T) {
+	getenv := func(name string) (string, bool) {
+		v, ok := map[string]string{"REASOND_API_KEY": "k", "REASOND_THREADS": "1", "REASOND_SEED": "4"}[name]
+		return v, ok
+	}
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("9.8 is greater than 9.11."), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for line, says := range map[string]string{
+		"--device cpu --perplexity " + text:         "",
+		"--url http://127.0.0.1:1 --requests 1":     "--url: ",
+		"--url http://127.0.0.1:1 --threads 2":      "--threads is of a run on a model",
+		"--perplexity " + text + " --api-key other": "--api-key needs --url",
+	} {
+		var stderr strings.Builder
+		code := run(t.Context(), append([]string{"bench"}, strings.Fields(line)...), world{in: strings.NewReader(""), out: io.Discard, err: &stderr, getenv: getenv})
+		if (code == exitOK) != (says == "") || !strings.Contains(stderr.String(), says) {
+			t.Errorf("%s: exit %d, %q", line, code, stderr.String())
+		}
+	}
+}
+
 // A run's JSON is what a later run compares itself with; one that is worse by more
 // than allowed fails and says where.
 func TestBenchComparesItselfWithAnEarlierRun(t *testing.T) {

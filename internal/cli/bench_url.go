@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -64,28 +65,33 @@ func (o *loadOptions) AddFlags(f *config.Flags) {
 	add(config.Int(&o.seed, "n", 0, math.MaxInt32), "seed", "", "of --url: of the arrivals with --rate")
 }
 
+// given is whether the command line or a variable has a flag.
+func (o *loadOptions) given(name string) bool {
+	return slices.ContainsFunc(o.flags, func(f *pflag.Flag) bool { return f.Name == name && f.Changed })
+}
+
 // finish checks what one flag's value cannot tell alone.
 func (o *loadOptions) finish(model string) error {
 	sources := 0
 	for _, name := range []string{"prompt-words", "prompt-tokens", "prompts"} {
-		if given(o.flags, name) != nil {
+		if o.given(name) {
 			sources++
 		}
 	}
 	switch {
 	case sources > 1:
 		return errors.New("--prompt-words, --prompt-tokens and --prompts exclude each other")
-	case given(o.flags, "seconds") != nil && given(o.flags, "requests") != nil:
+	case o.given("seconds") && o.given("requests"):
 		return errors.New("--seconds and --requests exclude each other")
-	case given(o.flags, "seconds") != nil && o.cfg.For <= 0:
+	case o.given("seconds") && o.cfg.For <= 0:
 		return errors.New("--seconds is 0")
 	case len(o.keys) > 1:
 		return errors.New("--api-key: one key is enough")
-	case o.prompts != "" && given(o.flags, "unique") != nil:
+	case o.prompts != "" && typed(o.flags, "unique") != nil:
 		return errors.New("--unique is of made prompts, not of --prompts")
-	case len(o.rate) == 0 && given(o.flags, "seed") != nil:
+	case len(o.rate) == 0 && typed(o.flags, "seed") != nil:
 		return errors.New("--seed needs --rate")
-	case len(o.rate) > 0 && given(o.flags, "concurrency") != nil && len(o.concurrency) > 1:
+	case len(o.rate) > 0 && o.given("concurrency") && len(o.concurrency) > 1:
 		return errors.New("--rate takes one --concurrency")
 	}
 	if bound := o.cfg.SLO.OfTokens(); bound != "" && !o.cfg.Stream {
@@ -107,7 +113,7 @@ func (o *loadOptions) levels() []load.Config {
 	for _, rate := range o.rate {
 		c := o.cfg
 		c.Rate = rate
-		if given(o.flags, "concurrency") != nil {
+		if o.given("concurrency") {
 			c.Concurrency = o.concurrency[0]
 		}
 		list = append(list, c)

@@ -36,8 +36,22 @@ func (f *Flags) ApplyEnv(get Getenv) error {
 			return
 		}
 		flag.Changed = true
+		if flag.Annotations == nil {
+			flag.Annotations = map[string][]string{}
+		}
+		flag.Annotations[byVariable] = nil
 	})
 	return first
+}
+
+// byVariable annotates flags that ApplyEnv set.
+const byVariable = "by variable"
+
+// Typed says that the command line has the flag. One that a variable set may be
+// meant for another command, so a command that cannot use it lets it be.
+func Typed(flag *pflag.Flag) bool {
+	_, variable := flag.Annotations[byVariable]
+	return flag.Changed && !variable
 }
 
 // setFromVariable gives a flag that may be repeated each part between commas.
