@@ -73,11 +73,13 @@ static const void *input_row(const linear_part *lp, int t) {
   return ph->m->i8 + row * ph->i8_ld;
 }
 
-// fetch_rows starts reading rows [t, t+n) of the input, which may lie in the
-// cache of the thread that prepared them.
-static void fetch_rows(const linear_part *lp, int t, int n) {
-  const int bytes = lp->mat->fmt == RK_BF16 ? lp->ph->bf16_ld * 2 : lp->ph->i8_ld * (int)sizeof(act_i8);
-  for (int i = 0; i < n; i++) fetch_lines(input_row(lp, t + i), (bytes + 63) / 64);
+// fetch_out asks for the lines that a tile's sums go to, to write on: other
+// threads have read them, and it takes a while to take them back.
+static void fetch_out(const linear_part *lp, int panel, int t, int n) {
+  const int width = panel_width(lp->mat);
+  const float *out = lp->out + (t - lp->t0) * lp->ld + (panel - lp->p0) * width;
+  for (int r = 0; r < n; r++)
+    for (int i = 0; i < width; i += 16) __builtin_prefetch(out + r * lp->ld + i, 1);
 }
 
 static void linear_packed(const linear_part *lp) {
@@ -91,14 +93,11 @@ static void linear_packed(const linear_part *lp) {
     const uint8_t *minima = tiles > 1 ? panel_minima(m->fmt, w, steps, lp->s) : NULL;
     for (int i = 0, t = lp->t0, n; i < tiles; i++, t += n) {
       n = (lp->t1 - t + tiles - i - 1) / (tiles - i); // 7 rows go 4+3, not 6+1
-      if (p == lp->p0) {
-        if (i == 0) fetch_rows(lp, t, n);
-        if (i + 1 < tiles) fetch_rows(lp, t + n, (lp->t1 - t - n + tiles - i - 2) / (tiles - i - 1));
-      }
       tile o = {.w = w, .steps = steps, .minima = minima, .acc = lp->s->acc};
       if (tiles == 1) o.fetch = w + AHEAD, o.lines = (int)(m->panel_bytes / 64 / steps);
       else o.fetch = w + m->panel_bytes + (int64_t)i * steps * share * 64, o.lines = i < fetchers ? share : 0;
       for (int r = 0; r < n; r++) o.a[r] = input_row(lp, t + r);
+      fetch_out(lp, p, t, n);
       tile_fns[m->fmt][n](&o);
       finish(lp, p, t, n, (const float (*)[RK_PANEL])o.acc);
     }
