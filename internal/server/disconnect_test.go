@@ -44,6 +44,7 @@ func TestDisconnectFreesTheSlot(t *testing.T) {
 			for range 4 {
 				ctx, cancel := context.WithCancel(context.Background())
 				var wg sync.WaitGroup
+				came := time.Now()
 				for range 50 {
 					wg.Go(func() {
 						resp, err := f.post(ctx, ask(fmt.Sprintf(`"stream":%v`, c.stream)))
@@ -61,7 +62,8 @@ func TestDisconnectFreesTheSlot(t *testing.T) {
 				cancel()
 				wg.Wait()
 				eventually(t, "all slots are free", f.idle)
-				if took := time.Since(gone); took > time.Second {
+				// As fast as they came, where the machine is slow.
+				if took := time.Since(gone); took > time.Second+10*gone.Sub(came) {
 					t.Errorf("slots were free after %v", took)
 				}
 			}

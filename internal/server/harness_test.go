@@ -106,7 +106,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(5 * time.Second); !ok(); <-tick.C {
+	for end := time.Now().Add(30 * time.Second); !ok(); <-tick.C {
 		if time.Now().After(end) {
 			buf := make([]byte, 1<<16)
 			t.Fatalf("it did not happen that %s\n%s", what, buf[:runtime.Stack(buf, true)])
