@@ -37,6 +37,8 @@ type choice struct {
 	source draft.Source // guesses its next tokens; nil: nothing was guessed yet
 	trust  draft.Trust  // in a draft model's guesses; 0: that of all choices
 	rebind bool         // the device's sampling state is out of date
+	first  mark         // when its first token came
+	begun  bool         // it came
 	ended  bool
 }
 
@@ -179,6 +181,9 @@ func (e *Engine) finish(c *choice, f llm.Finish) {
 		return
 	}
 	c.ended, c.source = true, nil
+	if c.begun {
+		e.gaps.leave(c.first)
+	}
 	if c.seq != nil {
 		e.sched.Finish(c.seq)
 	}

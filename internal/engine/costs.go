@@ -28,10 +28,12 @@ type costs struct {
 
 // learn takes the time of a good step in.
 func (e *Engine) learn(s *runner.Step) {
-	if decode, prefill := rows(s.Plan); prefill == 0 {
+	decode, prefill := rows(s.Plan)
+	if prefill == 0 {
 		e.costs.observe(decode-s.Left(), (s.Took - s.DraftTook).Seconds())
 	}
 	e.pace.observe(s, &e.costs)
+	e.gaps.step(s.Took, prefill > 0)
 }
 
 // observe takes one step's time in.
@@ -72,6 +74,30 @@ func (c *costs) least(rows int) float64 {
 		}
 	}
 	return 0
+}
+
+// floor is least or, where only more rows were measured, their share of that.
+func (c *costs) floor(rows int) float64 {
+	if least := c.least(rows); least > 0 || rows < 1 {
+		return least
+	}
+	for n := rows + 1; n <= maxCostRows; n++ {
+		if c.seen[n] > 0 {
+			return c.seconds[n] * float64(rows) / float64(n)
+		}
+	}
+	return 0
+}
+
+// alone is expected, but for more rows than were measured of late nothing is guessed:
+// they take at least what fewer did.
+func (c *costs) alone(rows int) float64 {
+	for n := min(rows, maxCostRows); n <= maxCostRows; n++ {
+		if c.known(n) {
+			return c.expected(rows)
+		}
+	}
+	return c.floor(rows)
 }
 
 // expected is of, or least where nothing was measured of late; 0: nothing ever was.

@@ -46,6 +46,7 @@ type Engine struct {
 	flight   []*runner.Step // handed to the runner, oldest first
 	pace     pace
 	costs    costs
+	gaps     gaps
 	drafts   drafts
 	counts   counts
 }

@@ -272,6 +272,9 @@ func (e *Engine) sampled(c *choice, ids []int32, row *runner.Row) {
 			logprobs = row.Logprobs
 		}
 		e.counts.tokens += uint64(len(ids)) // guesses end where the choice may
+		if !c.begun {
+			c.begun, c.first = true, e.gaps.join()
+		}
 		if !e.deliver(c, ids, logprobs) && c.guide != nil {
 			e.guideOn(c, ids)
 		}

@@ -27,7 +27,7 @@ func TestPromptsDelayNoTokenLongerThanAllowed(t *testing.T) {
 		{"cheap tokens", func(int) time.Duration { return 5 * ms }, func(int) time.Duration { return ms / 5 }, 20 * ms, 9 * ms, 10}, // until tokens were timed alone; what so many take is guessed at first
 		{"dear rows", func(int) time.Duration { return 5 * ms }, func(int) time.Duration { return 10 * ms }, stall, 300 * ms, 0},
 		{"dearer the deeper", func(int) time.Duration { return 60 * ms }, func(depth int) time.Duration { return ms/4 + time.Duration(depth)*100 }, stall, stall * 3 / 4, 0},
-		{"a crowd that goes", func(rows int) time.Duration { return time.Duration(rows) * 4 * ms }, func(int) time.Duration { return ms / 5 }, stall, stall * 3 / 4, 0},
+		{"a crowd that goes", func(rows int) time.Duration { return time.Duration(rows) * 4 * ms }, func(int) time.Duration { return ms / 5 }, stall, 20 * ms, 0},
 		{"cores are lost", func(int) time.Duration { return 60 * ms }, slowing(4000, ms/5, ms), stall, stall * 3 / 4, 5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestPromptsDelayNoTokenLongerThanAllowed(t *testing.T) {
 					}
 					streams = append(streams, submit(t, e, newReq(prompt(uint64(i), 40), p)))
 				}
-				time.Sleep(3 * time.Second)
+				time.Sleep(5 * time.Second)
 				for i := range 5 {
 					streams = append(streams, submit(t, e, newReq(prompt(uint64(100+i), 3000), greedy(5))))
 					time.Sleep(300 * ms)

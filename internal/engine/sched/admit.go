@@ -6,12 +6,14 @@ import "github.com/reasond/reasond/internal/engine/kv"
 // passed over: siblings of a sequence that is computing their prompt.
 func (s *Scheduler) next() *Seq {
 	for _, q := range s.waiting {
-		if q.pending == 0 && !s.promptUnderway(q) {
+		if s.ready(q) {
 			return q
 		}
 	}
 	return nil
 }
+
+func (s *Scheduler) ready(q *Seq) bool { return q.pending == 0 && !s.promptUnderway(q) }
 
 func (s *Scheduler) promptUnderway(q *Seq) bool {
 	if len(q.group.prompt.Pages) > 0 {

@@ -5,18 +5,18 @@ import (
 	"slices"
 )
 
-// minChunk is the fewest rows that a prompt gets while others want rows too.
-const minChunk = 8
+// much is how many times smaller a prompt must be to pass an older one: prompts of
+// about the same length come in their order.
+const much = 4
 
-// planPrefill admits waiting sequences and shares the rows among all prompts
-// that are not computed:
+// planPrefill admits waiting sequences and deals the rows out among the prompts that
+// are not computed, so that one after the other is done and its sequence decodes
+// beside the others' prompts:
 //
-//  1. prompts that run already are served first, the oldest before all, then
-//     the shortest; then the queue in its order;
-//  2. each gets at most half of the rows that are left, so that a huge prompt
-//     leaves room for small ones behind it, and cannot be starved by them; who
-//     was admitted in this plan gets at least one, which Fail relies on;
-//  3. what remains goes to the same prompts in the same order.
+//  1. who was admitted in this plan gets a row, which Fail relies on;
+//  2. the oldest prompt gets half of the rows, so that nobody starves it;
+//  3. what is left goes to the prompt with the fewest rows left, then to the next,
+//     and to the oldest before all that are not much smaller.
 //
 // A prompt whose tokens are scored wants the logits of each row: of those beyond
 // one a running sequence it gets what is left.
@@ -25,40 +25,101 @@ func (s *Scheduler) planPrefill(p *Plan, rows int) {
 		return
 	}
 	s.collectPrompts()
-	left := rows
-	for _, q := range s.prompts {
-		left -= share(q.unfilled(), left)
-	}
-	for left > 0 && len(p.Preempt) == 0 { // who was preempted just now would come back at once
+	for len(p.Preempt) == 0 && s.reachesWaiting(rows) { // who was preempted just now would come back at once
 		q := s.next()
 		if q == nil || !s.admit(p, q) {
 			break
 		}
-		left -= share(q.unfilled(), left)
+		s.collectPrompts()
 	}
-	s.collectPrompts() // 1
-	left = rows
-	logits := s.spareLogits(rows)
-	for i, q := range s.prompts { // 2
-		behind := len(s.prompts) - 1 - i
-		q.rows = share(q.unfilled(), max(left-behind, min(left, 1)))
-		if q.scoring() {
-			q.rows = min(q.rows, 1+logits)
-			logits -= max(q.rows-1, 0)
-		}
-		left -= q.rows
-	}
-	for _, q := range s.prompts { // 3
-		more := min(q.unfilled()-q.rows, left)
-		if q.scoring() {
-			more = min(more, logits)
-			logits -= more
-		}
-		left -= more
-		if n := q.rows + more; n > 0 {
+	s.deal(rows)
+	for _, q := range s.prompts {
+		if q.rows > 0 {
+			n := q.rows
 			p.add(q, n, s.pool.PagesFor(q.planned+n))
 			s.stats.PrefillTokens += uint64(n)
 		}
+	}
+}
+
+// collectPrompts lists the running sequences whose prompts wait to be computed, the
+// oldest first.
+func (s *Scheduler) collectPrompts() {
+	s.prompts = s.prompts[:0]
+	for _, q := range s.running {
+		if q.prefilling() {
+			q.rows = 0
+			s.prompts = append(s.prompts, q)
+		}
+	}
+}
+
+// reachesWaiting reports whether running prompts leave a row to the smallest prompt
+// that waits. Then whoever waits before it is admitted too: the queue keeps its
+// order. Nobody else is admitted early, for what runs may turn out to be its prefix.
+func (s *Scheduler) reachesWaiting(rows int) bool {
+	smallest, priority := 0, 0
+	for _, q := range s.waiting {
+		if smallest > 0 && q.priority != priority {
+			break
+		}
+		if !s.ready(q) {
+			continue
+		}
+		if n := s.unfilledOf(q); smallest == 0 || n < smallest {
+			smallest, priority = n, q.priority
+		}
+	}
+	for i, q := range s.prompts {
+		switch n := q.unfilled(); {
+		case n <= much*smallest || q.priority < priority:
+			rows -= n
+		case i == 0:
+			rows -= min(n, (rows+1)/2)
+		case q.fresh:
+			rows--
+		}
+	}
+	return smallest > 0 && rows > 0
+}
+
+// deal sets the rows of each prompt and puts them into the order of service.
+func (s *Scheduler) deal(rows int) {
+	if len(s.prompts) == 0 {
+		return
+	}
+	logits := s.spareLogits(rows)
+	give := func(q *Seq, n int) {
+		n = min(n, rows, q.unfilled()-q.rows)
+		if q.scoring() {
+			own := 0
+			if q.rows == 0 {
+				own = 1
+			}
+			n = min(n, logits+own)
+			logits -= max(n-own, 0)
+		}
+		q.rows += n
+		rows -= n
+	}
+	oldest, half := s.prompts[0], (rows+1)/2
+	for _, q := range s.prompts { // 1
+		if q.fresh {
+			give(q, 1)
+		}
+	}
+	give(oldest, half-oldest.rows) // 2
+	rank := func(q *Seq) int {
+		if q == oldest {
+			return q.unfilled() / much
+		}
+		return q.unfilled()
+	}
+	slices.SortStableFunc(s.prompts, func(a, b *Seq) int {
+		return cmp.Or(cmp.Compare(a.priority, b.priority), cmp.Compare(rank(a), rank(b)))
+	})
+	for _, q := range s.prompts { // 3
+		give(q, rows)
 	}
 }
 
@@ -70,20 +131,26 @@ func (s *Scheduler) spareLogits(rows int) int {
 	return max(s.cfg.Logits-len(s.running), 0)
 }
 
-// collectPrompts lists the running sequences whose prompts wait to be computed.
-func (s *Scheduler) collectPrompts() {
-	s.prompts = s.prompts[:0]
+// Backlog is how many rows the prompts want that are not computed, of those that run
+// and of those that free slots wait for.
+func (s *Scheduler) Backlog() int {
+	n, slots := 0, len(s.slots)
 	for _, q := range s.running {
 		if q.prefilling() {
-			s.prompts = append(s.prompts, q)
+			n += q.unfilled()
 		}
 	}
-	if len(s.prompts) > 1 {
-		slices.SortStableFunc(s.prompts[1:], func(a, b *Seq) int { return cmp.Compare(a.unfilled(), b.unfilled()) })
+	for _, q := range s.waiting[:min(slots, len(s.waiting))] {
+		n += s.unfilledOf(q)
 	}
+	return n
 }
 
-// share is what a prompt of n rows gets of those left.
-func share(n, left int) int {
-	return min(n, left, max(minChunk, (left+1)/2))
+// unfilledOf is the rows that a waiting sequence would want; what the prefix cache
+// has of them is not known before. One that copies its sibling's prompt wants one.
+func (s *Scheduler) unfilledOf(q *Seq) int {
+	if q.Choice > 0 && q.group.begun && len(q.tokens) == q.promptLen {
+		return 1
+	}
+	return len(q.tokens)
 }
