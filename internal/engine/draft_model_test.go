@@ -308,7 +308,7 @@ func TestAModelAsItsOwnDraftModelIsAlwaysRight(t *testing.T) {
 				}
 				switch i % 6 {
 				case 1:
-					p.TopK = 20
+					p.TopK, p.Temperature = 3, 3
 				case 3:
 					p.TopP = 0.9
 				case 5:
