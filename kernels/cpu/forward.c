@@ -44,10 +44,11 @@ static void attention_blocks(rk_machine *m) {
   }
 }
 
-// store_early stores the keys and values that attention's own chunks will not.
+// store_early stores the keys and values that attention's own chunks will not: all
+// of them where a thread is alone, which has no other to wait for.
 static void store_early(phase *ph) {
   int early = 0;
-  ph->late = !ph->segments;
+  ph->late = !ph->segments && pool_used(ph->m->pool) > 1;
   for (int s = 0; s < ph->m->batch.nseqs; s++) early |= !stored_late(ph, s);
   if (early) by_rows(ph, ph->m->k->store_kv);
 }

@@ -84,6 +84,7 @@ static void fetch_out(const linear_part *lp, int panel, int t, int n) {
 
 static void linear_packed(const linear_part *lp) {
   const rk_mat *m = lp->mat;
+  const int shared = pool_used(lp->ph->m->pool) > 1;
   const int rows = lp->t1 - lp->t0, tiles = (rows + TILE - 1) / TILE;
   const int step_k = m->fmt == RK_BF16 ? 8 : rk_step_k(m->fmt), steps = (m->cols + step_k - 1) / step_k;
   const int fetchers = tiles < FETCHERS ? tiles : FETCHERS;
@@ -97,7 +98,7 @@ static void linear_packed(const linear_part *lp) {
       if (tiles == 1) o.fetch = w + AHEAD, o.lines = (int)(m->panel_bytes / 64 / steps);
       else o.fetch = w + m->panel_bytes + (int64_t)i * steps * share * 64, o.lines = i < fetchers ? share : 0;
       for (int r = 0; r < n; r++) o.a[r] = input_row(lp, t + r);
-      fetch_out(lp, p, t, n);
+      if (shared) fetch_out(lp, p, t, n);
       tile_fns[m->fmt][n](&o);
       finish(lp, p, t, n, (const float (*)[RK_PANEL])o.acc);
     }
