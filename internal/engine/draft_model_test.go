@@ -71,7 +71,7 @@ func TestATwinAsDraftModelIsAlwaysRight(t *testing.T) {
 					expect(t, e, req, ask(t, e, req))
 				}
 				s := e.Stats()
-				if s.DraftTokens < 100 || s.DraftAccepted != s.DraftTokens {
+				if s.DraftTokens < 30 || s.DraftAccepted != s.DraftTokens { // how many hangs on who comes first
 					t.Errorf("%d of %d guesses were right", s.DraftAccepted, s.DraftTokens)
 				}
 				if pages < 100 && s.Preemptions == 0 {
